@@ -1,0 +1,87 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every target of ours treats warnings as errors; dependencies are left alone.
+let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+
+func target(_ name: String, _ path: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, path: path, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ path: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+    .testTarget(name: name, dependencies: dependencies, path: path, resources: resources, swiftSettings: strict)
+}
+
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache")
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+
+let shared: [Target] = [
+    target("BasculeModel", "Sources/Shared/Model"),
+    target("BasculeExecution", "Sources/Shared/Execution", ["BasculeModel"]),
+    target("BasculeProtocol", "Sources/Shared/Protocol", ["BasculeModel"]),
+    .systemLibrary(name: "CSodium", path: "Sources/Shared/CSodium", providers: [.apt(["libsodium-dev"])]),
+    .target(
+        name: "BasculeCrypto", dependencies: ["BasculeModel", "CSodium"], path: "Sources/Shared/Crypto",
+        swiftSettings: strict, linkerSettings: [.linkedLibrary(":libsodium.a")]),
+    .target(name: "CPostgres", path: "Sources/Shared/CPostgres", linkerSettings: [.linkedLibrary("dl")]),
+    target("BasculePostgres", "Sources/Shared/Postgres", ["BasculeModel", "CPostgres"]),
+    target("BasculeNet", "Sources/Shared/Net", ["BasculeModel"]),
+]
+
+let controller: [Target] = [
+    .systemLibrary(name: "CLibSSH2", path: "Sources/Controller/CLibSSH2", providers: [.apt(["libssh2-1-dev"])]),
+    target("BasculeFleet", "Sources/Controller/Fleet", ["BasculeModel", yams]),
+    .target(
+        name: "BasculeCatalogue", dependencies: ["BasculeModel", "BasculeFleet", mustache],
+        path: "Sources/Controller/Catalogue", resources: [.embedInCode("Templates")], swiftSettings: strict),
+    target("BasculePlanning", "Sources/Controller/Planning", ["BasculeModel", "BasculeFleet", "BasculeCatalogue", "BasculeCrypto"]),
+    target("BasculeStore", "Sources/Controller/Store", ["BasculeModel", "BasculeCrypto", grdb]),
+    target("BasculeSSH", "Sources/Controller/SSH", ["BasculeModel", "CLibSSH2"]),
+    target("BasculeProviders", "Sources/Controller/Providers", ["BasculeModel"]),
+    target(
+        "BasculeConducting", "Sources/Controller/Conducting",
+        [
+            "BasculeModel", "BasculeFleet", "BasculeCatalogue", "BasculePlanning", "BasculeStore", "BasculeSSH",
+            "BasculeProtocol", "BasculeExecution", "BasculeProviders", "BasculeCrypto", "BasculeNet",
+        ]),
+    target(
+        "BasculeCommands", "Sources/Controller/Commands",
+        [
+            "BasculeModel", "BasculeFleet", "BasculeCatalogue", "BasculePlanning", "BasculeStore", "BasculeSSH",
+            "BasculeProtocol", "BasculeProviders", "BasculeConducting", "BasculeCrypto", "BasculeNet", arguments,
+        ]),
+    .executableTarget(
+        name: "bascule", dependencies: ["BasculeCommands"], path: "Sources/Controller/Main", swiftSettings: strict),
+]
+
+let agent: [Target] = [
+    target("BasculeResources", "Sources/NodeAgent/Resources", ["BasculeModel", "BasculeCrypto", "BasculePostgres", "BasculeNet"]),
+    target("BasculeData", "Sources/NodeAgent/Data", ["BasculeModel", "BasculeCrypto", "BasculePostgres", "BasculeNet"]),
+    target(
+        "BasculeAgentCore", "Sources/NodeAgent/Core",
+        [
+            "BasculeModel", "BasculeCrypto", "BasculeProtocol", "BasculeExecution", "BasculeResources", "BasculeData",
+            "BasculeNet", "BasculePostgres",
+        ]),
+    .executableTarget(
+        name: "bascule-agent", dependencies: ["BasculeAgentCore"], path: "Sources/NodeAgent/Main", swiftSettings: strict),
+]
+
+let suites: [Target] = []
+
+let package = Package(
+    name: "bascule",
+    products: [
+        .executable(name: "bascule", targets: ["bascule"]),
+        .executable(name: "bascule-agent", targets: ["bascule-agent"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    ],
+    targets: shared + controller + agent + suites
+)
