@@ -1,0 +1,16 @@
+import BasculeModel
+
+/// `services.pgbouncer`: pools connections of every declared database.
+package struct PgBouncer: Sendable, Equatable {
+    /// `statement` is refused: it breaks transactions of several statements.
+    package enum PoolMode: String, Sendable, Hashable, CaseIterable { case transaction, session }
+    /// Default transaction.
+    package var poolMode = PoolMode.transaction
+    /// Default 6432.
+    package var port = 6432
+    /// Server connections per database and user. Default 20, PgBouncer's own.
+    package var poolSize = 20
+    /// Default 500.
+    package var maxClients = 500
+    package init() {}
+}

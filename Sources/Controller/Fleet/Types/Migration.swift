@@ -1,0 +1,182 @@
+import BasculeModel
+import Foundation
+
+/// The way from the old world to this fleet.
+package struct Migration: Sendable, Equatable {
+    package enum FinalBackup: String, Sendable, Hashable, CaseIterable { case parallel, before }
+    package enum Approval: String, Sendable, Hashable, CaseIterable { case manual, auto }
+
+    package var edge: Edge?
+    package var sources: [SourceName: Source] = [:]
+    package var dns: DNSSwitch?
+    package var window: Window?
+    package var rollback = RollbackPolicy()
+    /// Default parallel.
+    package var finalBackup = FinalBackup.parallel
+    /// The go/no-go. Default manual.
+    package var approve = Approval.manual
+    package var customers: Customers?
+    package init() {}
+}
+
+/// Who shows the old world's maintenance page and later proxies to the active side.
+package enum Edge: Sendable, Equatable {
+    case node(EdgeNode)
+    case hooks(EdgeHooks)
+}
+
+/// An old front server that Bascule may configure.
+package struct EdgeNode: Sendable, Equatable {
+    package var node: NodeName = ""
+    /// Where it proxies to today, `HOST:PORT`; what a rollback restores.
+    package var upstream: String?
+    package init() {}
+}
+
+/// Commands, run on the controller, for an old edge that Bascule cannot configure.
+package struct EdgeHooks: Sendable, Equatable {
+    package var maintenance = Command([])
+    package var restore = Command([])
+    /// Sends traffic to the new side; the new address is its last argument.
+    package var proxy: Command?
+    package init() {}
+}
+
+/// One source of data.
+package enum Source: Sendable, Equatable {
+    case postgres(PostgresSource)
+    case redis(RedisSource)
+    case mysql(MySQLSource)
+    case files(FilesSource)
+}
+
+/// A PostgreSQL database to copy from.
+package struct PostgresSource: Sendable, Equatable {
+    /// The secret holding its URL.
+    package var url: SecretName = ""
+    package var into: DatabaseName = ""
+    /// Default public.
+    package var schemas = ["public"]
+    /// Tables left behind, `schema.table`; named in the report.
+    package var exclude: [String] = []
+    /// Tables copied at once. Default 2.
+    package var jobs = 2
+    /// The secret holding a URL of a role that may revoke rights; without it the fence uses `url`.
+    package var fence: SecretName?
+    package init() {}
+}
+
+/// A Redis database to copy from.
+package struct RedisSource: Sendable, Equatable {
+    package var url: SecretName = ""
+    package var into = RedisPurpose.cache
+    /// A glob of the keys to copy. Default `*`.
+    package var keys = "*"
+    package init() {}
+}
+
+/// A MySQL or MariaDB database to copy from.
+package struct MySQLSource: Sendable, Equatable {
+    package var url: SecretName = ""
+    package var into: DatabaseName = ""
+    /// Tables left behind.
+    package var exclude: [String] = []
+    package var jobs = 2
+    package init() {}
+}
+
+/// A folder on another machine, fetched by rsync over SSH from the node.
+package struct FilesSource: Sendable, Equatable {
+    package var user = ""
+    package var host = ""
+    /// Absolute.
+    package var path = ""
+    package var hostKey: HostKey?
+    /// The secret holding a private key for the login; without it, an agent on the node must have one.
+    package var key: SecretName?
+    /// Absolute folder on the nodes with the role `app`.
+    package var to = ""
+    package var exclude: [String] = []
+    package var owner: String?
+    package init() {}
+}
+
+/// How names move to the new side.
+package struct DNSSwitch: Sendable, Equatable {
+    package enum Provider: String, Sendable, Hashable, CaseIterable { case rfc2136 }
+    package var zone = ""
+    package var provider = Provider.rfc2136
+    /// The primary name server.
+    package var server = ""
+    package var port = 53
+    /// The secret holding `ALGORITHM:NAME:BASE64`, as `dig -y` takes it.
+    package var tsig: SecretName?
+    /// What each name points to after the switch.
+    package var records: [String: AddressRecords] = [:]
+    /// Lowered to this before the switch. Default 300 s.
+    package var ttl: Duration = .seconds(300)
+    package init() {}
+}
+
+/// The addresses of one name.
+package struct AddressRecords: Sendable, Equatable {
+    package var a: AddressTarget?
+    package var aaaa: AddressTarget?
+    package init() {}
+}
+
+/// A node, whose public address is meant, or an address.
+package enum AddressTarget: Sendable, Equatable {
+    case node(NodeName)
+    case address(String)
+}
+
+/// When the migration may have its outage.
+package struct Window: Sendable, Equatable {
+    /// Without it: whenever it is applied.
+    package var start: Date?
+    /// Default 30 min.
+    package var length: Duration = .seconds(1800)
+    package init() {}
+}
+
+/// When to go back, and what it may cost.
+package struct RollbackPolicy: Sendable, Equatable {
+    package enum IfAlone: String, Sendable, Hashable, CaseIterable { case hold, rollback }
+    package enum NewWrites: String, Sendable, Hashable, CaseIterable { case reverse, journal, loss }
+    /// A migration whose rollback takes longer does not start. Default 5 min.
+    package var budget: Duration = .seconds(300)
+    /// How long the criteria are watched after T0. Default 30 min.
+    package var watch: Duration = .seconds(1800)
+    /// What the conducting agent does when nobody answers. Default rollback.
+    package var ifAlone = IfAlone.rollback
+    package var when = RollbackCriteria()
+    /// Fewer distinct users than this decide nothing. Default 20.
+    package var minimumUsers = 20
+    /// What becomes of writes taken after T0 if it goes back; without it the operator is asked.
+    package var newWrites: NewWrites?
+    package init() {}
+}
+
+/// The declared criteria; one without a threshold is not watched.
+package struct RollbackCriteria: Sendable, Equatable {
+    package var usersUnableToLogIn: Threshold?
+    package var serverErrors: Threshold?
+    package var dataLoss: Threshold?
+    package var journeysFailed: Threshold?
+    package init() {}
+}
+
+/// Whom to tell, and how, before the outage and after it.
+package struct Customers: Sendable, Equatable {
+    /// How long before the window they are told. Default 48 h.
+    package var notice: Duration = .seconds(172_800)
+    package var from: String?
+    /// The database holding them.
+    package var database: DatabaseName?
+    /// Selects one column of mail addresses.
+    package var query: String?
+    /// A template file, relative to the fleet's folder.
+    package var message: String?
+    package init() {}
+}

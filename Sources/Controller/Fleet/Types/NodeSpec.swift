@@ -1,0 +1,42 @@
+import BasculeModel
+
+/// Where a node comes from.
+package enum NodeSpec: Sendable, Equatable {
+    /// A machine that exists and is reached by SSH.
+    case existing(ExistingNode)
+    /// A throwaway node on this machine.
+    case lab(LabNode)
+}
+
+/// A machine that the administrator already has.
+package struct ExistingNode: Sendable, Equatable {
+    /// IPv4, IPv6 or host name.
+    package var address = ""
+    /// SSH port. Default 22.
+    package var port = 22
+    /// The administrator's login, used only by the bootstrap. Default root.
+    package var user = "root"
+    /// The administrator's private key file; a leading `~/` is not yet expanded. Without it: ssh-agent.
+    package var key: String?
+    /// The expected host key; without it the first contact asks.
+    package var hostKey: HostKey?
+    package init() {}
+}
+
+/// An SSH host key in the form of `known_hosts`: type and base64.
+package struct HostKey: Sendable, Hashable {
+    package var type: String
+    package var base64: String
+    package init(type: String, base64: String) { (self.type, self.base64) = (type, base64) }
+    /// `ssh-ed25519 AAAA…`
+    package var text: String { "\(type) \(base64)" }
+}
+
+/// A throwaway node (systemd-nspawn).
+package struct LabNode: Sendable, Equatable {
+    package enum Image: String, Sendable, Hashable, CaseIterable { case debian12, debian13 }
+    package var image = Image.debian12
+    /// A size limit of its disk (a loop file); without it the node shares the host's file system.
+    package var disk: ByteSize?
+    package init() {}
+}
