@@ -31,7 +31,8 @@ extension ByteStream {
     package func read(exactly count: Int, deadline: Deadline) throws -> [UInt8] {
         try [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
             while filled < count {
-                let rest = UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[filled..<count])
+                let rest = UnsafeMutableRawBufferPointer(
+                    rebasing: UnsafeMutableRawBufferPointer(buffer)[filled..<count])
                 let more = try read(into: rest, deadline: deadline)
                 guard more > 0 else { throw endedEarly(wanted: count, got: filled) }
                 filled += more

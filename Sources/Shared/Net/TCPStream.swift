@@ -111,7 +111,8 @@ package final class TCPStream: ByteStream {
             switch errno {
             case EINTR: continue
             case EAGAIN: try wait(for: POLLOUT, "send", deadline: deadline)
-            case let number: throw closed.load(ordering: .acquiring) ? closedHere() : socketError(number, "send", at: peer)
+            case let number:
+                throw closed.load(ordering: .acquiring) ? closedHere() : socketError(number, "send", at: peer)
             }
         }
     }
