@@ -1,0 +1,30 @@
+/// Quoting for SQL text, correct for hostile names with `standard_conforming_strings` on.
+package enum PGQuote {
+    /// An identifier, always in double quotes: `we"ird` becomes `"we""ird"`.
+    package static func identifier(_ name: String) -> String {
+        "\"" + doubled(name, UInt8(ascii: "\"")) + "\""
+    }
+
+    /// A schema-qualified identifier.
+    package static func identifier(_ schema: String, _ name: String) -> String {
+        identifier(schema) + "." + identifier(name)
+    }
+
+    /// A string literal. Backslashes take the `E''` form, so that the setting of the session does not matter.
+    package static func literal(_ text: String) -> String {
+        let quoted = doubled(text, UInt8(ascii: "'"))
+        guard quoted.utf8.contains(UInt8(ascii: "\\")) else { return "'" + quoted + "'" }
+        return " E'" + doubled(quoted, UInt8(ascii: "\\")) + "'"
+    }
+
+    // On bytes: a combining mark after a quote makes one Character of the two, which a search by Character misses.
+    private static func doubled(_ text: String, _ byte: UInt8) -> String {
+        guard text.utf8.contains(byte) else { return text }
+        var bytes: [UInt8] = []
+        for each in text.utf8 {
+            bytes.append(each)
+            if each == byte { bytes.append(each) }
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}
