@@ -1,0 +1,71 @@
+import BasculeModel
+import BasculeNet
+
+/// Counts types and sizes of all keys for preflight.
+struct RedisCensus {
+    let session: RedisSession
+    let method: RedisMethod
+    private(set) var keys = 0
+    private(set) var bytes: Int64 = 0
+    private var big = 0
+    private var biggest: (key: [UInt8], size: Int)?
+    private var foreign: [String: (count: Int, example: [UInt8])] = [:]
+
+    init(session: RedisSession, method: RedisMethod) {
+        self.session = session
+        self.method = method
+    }
+
+    /// Adds a page of keys.
+    mutating func add(_ page: [[UInt8]]) throws {
+        for case let state? in try session.source().states(of: page, sizes: true) {
+            keys += 1
+            let size = state.size ?? 0
+            bytes += Int64(size)
+            if size > session.move.partBytes { big += 1 }
+            if size > biggest?.size ?? 0 { biggest = (state.key, size) }
+            if case .other(let name) = state.type, try !isRestorable(state) {
+                foreign[name, default: (0, state.key)].count += 1
+            }
+        }
+    }
+
+    /// Only the target itself can say whether it has the module; asked once a type.
+    private mutating func isRestorable(_ state: RedisKeyState) throws -> Bool {
+        guard method == .dump, foreign[state.type.name] == nil else { return false }
+        guard let payload = try session.source().connection.answer(of: RedisCommand("DUMP").with(state.key)).bytes else {
+            return false
+        }
+        let name = RedisInternal.temporary("probe", 1)
+        let target = try session.target().connection
+        let reply = try target.answer(
+            of: RedisCommand("RESTORE").with(name).with(words: "0").with(payload).with(words: "REPLACE"))
+        try target.call(RedisCommand("DEL").with(name))
+        return reply.refusalText == nil
+    }
+
+    /// What follows from the count.
+    func findings() throws -> [RedisFinding] {
+        var out: [RedisFinding] = []
+        for (name, found) in foreign.sorted(by: { $0.key < $1.key }) {
+            out.append(RedisFinding(
+                .unsupportedTypes, .refuse,
+                "The target cannot hold \(found.count) keys of type \(name), such as "
+                    + printable(found.example, limit: 60)))
+        }
+        if big > 0, let biggest {
+            out.append(RedisFinding(
+                .bigKeys, .info,
+                "\(big) keys travel in parts; the biggest takes \(biggest.size >> 10) KiB: "
+                    + printable(biggest.key, limit: 60)))
+        }
+        let source = try session.source()
+        let target = try session.target()
+        if source.hasFieldExpiries, method == .commands || !target.isAtLeast(7, 4) {
+            out.append(RedisFinding(
+                .fieldExpiries, .refuse,
+                "The source has hashes whose fields expire; at the target (\(target.versionText)) they would never"))
+        }
+        return out
+    }
+}

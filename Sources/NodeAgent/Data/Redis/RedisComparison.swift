@@ -1,0 +1,208 @@
+import BasculeCrypto
+import BasculeModel
+import BasculeNet
+
+/// One key that is not the same on both sides.
+struct RedisMismatch {
+    let key: [UInt8]
+    let kind: RedisDifference.Kind
+    let detail: String?
+    /// What the source has; nil for an extra key.
+    let source: RedisKeyState?
+}
+
+/// Compares both sides key by key.
+struct RedisComparison {
+    let session: RedisSession
+    /// 128 bits a key: pages may repeat keys, and what is not in here at the target is extra. 32 bytes a key of memory.
+    private var seen: Set<UInt128> = []
+    private(set) var keysRead = 0
+    private(set) var keysEqual = 0
+    private(set) var keysExpired = 0
+    private(set) var sourceSum: UInt128 = 0
+    private(set) var targetSum: UInt128 = 0
+
+    init(session: RedisSession) { self.session = session }
+
+    /// Compares a page of the source's keys.
+    mutating func compare(_ page: [[UInt8]]) throws -> [RedisMismatch] {
+        let keys = page.filter { !seen.contains(Self.fingerprint($0)) }
+        // Marked only at the end: a page that is repeated after a broken connection must count once, and wholly.
+        let before = (keysRead, keysEqual, keysExpired, sourceSum, targetSum)
+        do {
+            let out = try compareUnseen(keys)
+            for key in keys { seen.insert(Self.fingerprint(key)) }
+            return out
+        } catch {
+            (keysRead, keysEqual, keysExpired, sourceSum, targetSum) = before
+            throw error
+        }
+    }
+
+    /// Looks at a page of the target's keys for those that the source does not have.
+    mutating func extras(_ page: [[UInt8]]) throws -> [RedisMismatch] {
+        let unknown = page.filter { !seen.contains(Self.fingerprint($0)) }
+        guard !unknown.isEmpty else { return [] }
+        let left = try session.source().states(of: unknown, sizes: false)
+        let right = try session.target().states(of: unknown, sizes: false)
+        var out: [RedisMismatch] = []
+        var late: [[UInt8]] = []
+        var sum: UInt128 = 0
+        var expired = 0
+        for (key, (source, target)) in zip(unknown, zip(left, right)) {
+            if source != nil {
+                late.append(key)
+            } else if let target {
+                if isExpiring(target) {
+                    expired += 1
+                    continue
+                }
+                sum &+= Self.fingerprint(key)
+                out.append(RedisMismatch(key: key, kind: .extra, detail: target.type.name, source: nil))
+            }
+        }
+        // Made at the source after its page went by.
+        out += try compare(late)
+        targetSum &+= sum
+        keysExpired += expired
+        for key in unknown { seen.insert(Self.fingerprint(key)) }
+        return out
+    }
+
+    private mutating func compareUnseen(_ keys: [[UInt8]]) throws -> [RedisMismatch] {
+        let left = try session.source().states(of: keys, sizes: false)
+        let right = try session.target().states(of: keys, sizes: true)
+        var out: [RedisMismatch] = []
+        var pairs: [Pair] = []
+        for (key, (source, target)) in zip(keys, zip(left, right)) {
+            guard let source else {
+                keysExpired += 1
+                continue
+            }
+            keysRead += 1
+            guard let target else {
+                try missing(source, &out)
+                continue
+            }
+            guard source.type == target.type else {
+                let detail = "\(source.type.name), not \(target.type.name)"
+                out.append(RedisMismatch(key: key, kind: .type, detail: detail, source: source))
+                sourceSum &+= Self.fingerprint(key)
+                continue
+            }
+            // The target's size is free to ask and, if the values are equal, the source's.
+            let sized = RedisKeyState(key: key, type: source.type, expiry: source.expiry, size: target.size)
+            pairs.append(Pair(source: sized, target: target))
+        }
+        try compareValues(pairs, &out)
+        return out
+    }
+
+    private struct Pair {
+        let source: RedisKeyState
+        let target: RedisKeyState
+    }
+
+    private mutating func missing(_ source: RedisKeyState, _ out: inout [RedisMismatch]) throws {
+        if isExpiring(source) {
+            keysExpired += 1
+            keysRead -= 1
+            return
+        }
+        sourceSum &+= Self.fingerprint(source.key)
+        out.append(RedisMismatch(key: source.key, kind: .missing, detail: source.type.name, source: source))
+    }
+
+    private mutating func compareValues(_ pairs: [Pair], _ out: inout [RedisMismatch]) throws {
+        let left = RedisKeyReader(server: try session.source(), partBytes: session.move.partBytes)
+        let right = RedisKeyReader(server: try session.target(), partBytes: session.move.partBytes)
+        var batch: [Pair] = []
+        var bytes = 0
+        for pair in pairs {
+            guard left.isSmall(pair.target) else {
+                try session.checkCancelled()
+                try judge(pair, digest(pair.source, left), digest(pair.target, right), &out)
+                continue
+            }
+            batch.append(pair)
+            bytes += pair.target.size ?? 1024
+            if bytes > 4 * session.move.partBytes {
+                try settle(batch, left, right, &out)
+                (batch, bytes) = ([], 0)
+            }
+        }
+        try settle(batch, left, right, &out)
+    }
+
+    private mutating func settle(
+        _ batch: [Pair], _ left: RedisKeyReader, _ right: RedisKeyReader, _ out: inout [RedisMismatch]
+    ) throws {
+        guard !batch.isEmpty else { return }
+        let sources = try digests(batch.map(\.source), left)
+        let targets = try digests(batch.map(\.target), right)
+        for (pair, digests) in zip(batch, zip(sources, targets)) { try judge(pair, digests.0, digests.1, &out) }
+    }
+
+    private mutating func judge(
+        _ pair: Pair, _ source: UInt128?, _ target: UInt128?, _ out: inout [RedisMismatch]
+    ) throws {
+        let key = pair.source.key
+        guard let source else {
+            // Gone from the source, or of another type by now: not part of this comparison.
+            keysExpired += 1
+            keysRead -= 1
+            return
+        }
+        guard let target else { return try missing(pair.source, &out) }
+        sourceSum &+= source
+        targetSum &+= target
+        if source != target {
+            out.append(RedisMismatch(key: key, kind: .value, detail: pair.source.type.name, source: pair.source))
+        } else if let detail = expiryDetail(pair) {
+            out.append(RedisMismatch(key: key, kind: .expiry, detail: detail, source: pair.source))
+        } else {
+            keysEqual += 1
+        }
+    }
+
+    private func expiryDetail(_ pair: Pair) -> String? {
+        switch (pair.source.expiry, pair.target.expiry) {
+        case (nil, nil): nil
+        case (let left?, nil): "expires at \(left) ms, not never"
+        case (nil, let right?): "expires never, not at \(right) ms"
+        case (let left?, let right?):
+            abs(left - right) <= session.move.expiryTolerance
+                ? nil : "expires at \(left) ms, not at \(right) ms (\(right - left) ms apart)"
+        }
+    }
+
+    private func isExpiring(_ state: RedisKeyState) -> Bool {
+        state.expiry.map { $0 <= RedisClock.now() + session.move.expiryTolerance } ?? false
+    }
+
+    private func digests(_ states: [RedisKeyState], _ reader: RedisKeyReader) throws -> [UInt128?] {
+        let parts = try reader.readSmall(states)
+        return zip(states, parts).map { state, part in
+            guard let part else { return nil }
+            var digest = RedisValueDigest(pages: false)
+            digest.take(part)
+            return digest.finish(state)
+        }
+    }
+
+    private func digest(_ state: RedisKeyState, _ reader: RedisKeyReader) throws -> UInt128? {
+        if case .other = state.type { return try moduleDigest(state, reader) }
+        var digest = RedisValueDigest(pages: true)
+        guard try reader.read(state, into: { digest.take($0) }) else { return nil }
+        return digest.finish(state)
+    }
+
+    /// A module's value has no commands that we know: the payload without its version and checksum must do.
+    private func moduleDigest(_ state: RedisKeyState, _ reader: RedisKeyReader) throws -> UInt128? {
+        let reply = try reader.server.connection.call(RedisCommand("DUMP").with(state.key))
+        guard let bytes = reply.bytes else { return nil }
+        return RedisValueDigest.head(SHA256.hash(state.key + [0] + bytes.dropLast(10)))
+    }
+
+    private static func fingerprint(_ key: [UInt8]) -> UInt128 { RedisValueDigest.head(SHA256.hash(key)) }
+}
