@@ -33,7 +33,7 @@ package struct SealingKeyPair: Sendable {
         guard publicKey.count == Int(crypto_box_PUBLICKEYBYTES) else {
             throw BasculeError(.invalidInput, "a sealing key has \(crypto_box_PUBLICKEYBYTES) bytes, not \(publicKey.count)")
         }
-        var out = [UInt8](repeating: 0, count: message.count + Int(crypto_box_SEALBYTES))
+        var out = [UInt8](repeating: 0, count: message.count + crypto_box_sealbytes())
         crypto_box_seal(&out, message, UInt64(message.count), publicKey)
         return out
     }
@@ -41,10 +41,10 @@ package struct SealingKeyPair: Sendable {
     /// Opens what was sealed to this pair. Throws `cannot-decrypt`.
     package func open(_ sealed: [UInt8]) throws -> [UInt8] {
         try Sodium.require()
-        guard sealed.count >= Int(crypto_box_SEALBYTES) else {
+        guard sealed.count >= crypto_box_sealbytes() else {
             throw BasculeError(.cannotDecrypt, "a sealed value is too short")
         }
-        var out = [UInt8](repeating: 0, count: sealed.count - Int(crypto_box_SEALBYTES))
+        var out = [UInt8](repeating: 0, count: sealed.count - crypto_box_sealbytes())
         guard crypto_box_seal_open(&out, sealed, UInt64(sealed.count), publicKey, secretKey) == 0 else {
             throw BasculeError(.cannotDecrypt, "a sealed value does not open with this node's key")
         }

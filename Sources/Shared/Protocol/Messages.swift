@@ -1,0 +1,130 @@
+import BasculeModel
+
+/// The versions of the protocol that this build speaks.
+package enum ProtocolVersion {
+    package static let current = 1
+    package static let oldest = 1
+    /// The product's version, which both programs carry.
+    package static let product = "0.1.0"
+}
+
+/// Greets the agent and says who is there.
+package struct Hello: Hashable, Codable, Sendable {
+    package var versions: [Int]
+    package var product: String
+    /// The fencing epoch of the controller; the agent refuses a lower one than it has seen.
+    package var epoch: Int
+    /// Who holds the lease, for people: `alice@laptop pid 4711`.
+    package var holder: String
+
+    package init(versions: [Int], product: String, epoch: Int, holder: String) {
+        (self.versions, self.product, self.epoch, self.holder) = (versions, product, epoch, holder)
+    }
+}
+
+/// The agent's answer to a greeting.
+package struct Welcome: Hashable, Codable, Sendable {
+    package var version: Int
+    package var product: String
+    /// The machine's identity: its machine-id, hashed with the fleet's name by the agent.
+    package var machine: String
+    package var architecture: String
+    /// X25519, hexadecimal: what secrets are sealed to.
+    package var sealingKey: String
+    package var capabilities: [String]
+    /// Tag of the secrets that the agent holds, as the controller gave it.
+    package var secretsTag: String?
+    package var epoch: Int
+    package var migrationAttempt: Int
+    package var t0: T0State?
+
+    package init(
+        version: Int, product: String, machine: String, architecture: String, sealingKey: String, capabilities: [String],
+        secretsTag: String?, epoch: Int, migrationAttempt: Int, t0: T0State?
+    ) {
+        (self.version, self.product, self.machine, self.architecture) = (version, product, machine, architecture)
+        (self.sealingKey, self.capabilities, self.secretsTag) = (sealingKey, capabilities, secretsTag)
+        (self.epoch, self.migrationAttempt, self.t0) = (epoch, migrationAttempt, t0)
+    }
+}
+
+/// A secret that only its node can open.
+package struct SealedSecret: Hashable, Codable, Sendable {
+    package var name: SecretName
+    /// Hexadecimal of crypto_box_seal's output.
+    package var sealed: String
+    package init(name: SecretName, sealed: String) { (self.name, self.sealed) = (name, sealed) }
+}
+
+/// What an administrator tells a running segment.
+package enum SegmentCommand: String, Hashable, Codable, Sendable {
+    case go, noGo = "no-go", rollback, hold, release
+}
+
+/// What a controller asks of an agent.
+package enum Request: Hashable, Codable, Sendable {
+    case hello(Hello)
+    case facts
+    /// Looks at resources; changes nothing.
+    case observe([DesiredResource])
+    /// Which of these uploads the agent does not have yet.
+    case missingBlobs([Digest])
+    /// Starts an upload; chunks follow, an empty one ends it. The agent checks size and digest.
+    case putBlob(Digest, size: Int)
+    /// Replaces the secrets of the node; `tag` comes back in the next welcome.
+    case putSecrets([SealedSecret], tag: String)
+    /// Hands over a segment, or finds it again by its id; events follow until it has ended.
+    case submit(Segment)
+    /// Watches a segment from a sequence number of the agent's journal on, until it has ended.
+    case attach(SegmentID, from: Int)
+    case command(SegmentID, SegmentCommand)
+    case status
+    /// The journal from a sequence number on, at most `limit` records.
+    case journal(from: Int, limit: Int)
+    case snapshots
+    /// Restores the configuration of before a segment.
+    case restore(SegmentID)
+    /// One of the edge's words, on the edge itself.
+    case edge(EdgeMode, lease: Int?)
+    /// Has the agent make (once) an SSH key pair for a purpose, and answer the public line.
+    case publicKey(purpose: String)
+    /// Replaces the agent's program by an upload and starts it again.
+    case upgrade(Digest)
+}
+
+/// What came of a request.
+package enum Reply: Hashable, Codable, Sendable {
+    case welcome(Welcome)
+    case facts(NodeFacts)
+    case observations([Observation])
+    case digests([Digest])
+    case accepted
+    case ended(SegmentOutcome)
+    case status(AgentStatus)
+    case journal([JournalRecord])
+    case snapshots([SnapshotInfo])
+    case restored([ResourceID: String])
+    case publicKey(String)
+    case refused(BasculeError)
+}
+
+/// What is told while a request is worked on.
+package enum Event: Hashable, Codable, Sendable {
+    case journal(JournalRecord)
+    case progress(StepProgress)
+    /// Still there: at least every ten seconds while a segment runs.
+    case alive
+}
+
+/// A configuration snapshot on a node.
+package struct SnapshotInfo: Hashable, Codable, Sendable {
+    package var segment: SegmentID
+    package var plan: PlanID
+    /// Seconds since 1970.
+    package var time: Double
+    package var resources: [ResourceID]
+
+    package init(segment: SegmentID, plan: PlanID, time: Double, resources: [ResourceID]) {
+        (self.segment, self.plan, self.time, self.resources) = (segment, plan, time, resources)
+    }
+}
