@@ -1,0 +1,26 @@
+#!/bin/sh
+# Fills the old world: PostgreSQL (as the local superuser, over the socket), Redis and the uploads directory.
+# Environment: UPLOADS_DIR, REDIS_URL, SHOP_DIR (where lib/passwords.js is), and optionally DATABASE (default: shop).
+# The database must exist, be empty and belong to the role `shop`; roles.sql has run.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+: "${UPLOADS_DIR:?}" "${REDIS_URL:?}" "${SHOP_DIR:?}"
+database=${DATABASE:-shop}
+export NODE_PATH=/usr/share/nodejs
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+chmod 755 "$work"
+
+super() { (cd / && runuser -u postgres -- psql -X -q -v ON_ERROR_STOP=1 -d "$database" "$@"); }
+
+# Redis fills while PostgreSQL does: two machines' worth of work on two cores.
+(node "$here/redis.js" | redis-cli -u "$REDIS_URL" --no-auth-warning --pipe >"$work/redis.log" 2>&1) &
+redis=$!
+
+{ echo 'SET ROLE shop;'; cat "$here/../schema.sql"; } | super >/dev/null
+node "$here/uploads.js" "$UPLOADS_DIR" >"$work/uploads.tsv"
+super -c 'COPY uploads (id, path, mime, bytes, sha256, created_at) FROM STDIN' <"$work/uploads.tsv"
+super -v hashes="$(node "$here/passwords.js" "$SHOP_DIR")" <"$here/database.sql" >/dev/null
+
+wait $redis || { cat "$work/redis.log" >&2; exit 1; }
+grep -q 'errors: 0' "$work/redis.log" || { cat "$work/redis.log" >&2; exit 1; }
