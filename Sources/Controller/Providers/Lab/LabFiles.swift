@@ -1,0 +1,115 @@
+import BasculeModel
+import Foundation
+import Glibc
+
+/// The few file operations that the lab needs, with permissions that do not depend on our umask.
+enum LabFiles {
+    static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
+    static func read(_ path: String) -> String? {
+        FileManager.default.contents(atPath: path).map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    /// Names in a directory, sorted; none if there is no such directory.
+    static func list(_ path: String) -> [String] {
+        ((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []).sorted()
+    }
+
+    /// Makes a directory and the missing ones above it.
+    static func makeDirectory(_ path: String, mode: mode_t = 0o755) throws {
+        if mkdir(path, mode) == 0 || errno == EEXIST {
+            chmod(path, mode)
+            return
+        }
+        guard errno == ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex else {
+            throw failure("could not be made", path)
+        }
+        try makeDirectory(String(path[..<slash]))
+        guard mkdir(path, mode) == 0 || errno == EEXIST else { throw failure("could not be made", path) }
+        chmod(path, mode)
+    }
+
+    /// Replaces a file as a whole.
+    static func write(_ text: String, to path: String, mode: mode_t = 0o644) throws {
+        let temporary = "\(path).new"
+        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode)
+        guard descriptor >= 0 else { throw failure("could not be written", path) }
+        fchmod(descriptor, mode)
+        let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+        do { try handle.write(contentsOf: Data(text.utf8)) } catch {
+            unlink(temporary)
+            throw BasculeError(.inputOutput, "a file could not be written", at: .thing(path), cause: "\(error)")
+        }
+        guard rename(temporary, path) == 0 else { throw failure("could not be put in place", path) }
+    }
+
+    /// Writes to a kernel interface such as `/proc/sys`; these know no renaming.
+    static func poke(_ text: String, into path: String) throws {
+        let descriptor = open(path, O_WRONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw failure("could not be opened", path) }
+        defer { close(descriptor) }
+        let bytes = Array(text.utf8)
+        guard Glibc.write(descriptor, bytes, bytes.count) == bytes.count else { throw failure("refused a value", path) }
+    }
+
+    static func encode(_ value: some Encodable) throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        return String(decoding: try encoder.encode(value), as: UTF8.self) + "\n"
+    }
+
+    static func decode<Value: Decodable>(_ type: Value.Type, from path: String) -> Value? {
+        FileManager.default.contents(atPath: path).flatMap { try? JSONDecoder().decode(type, from: $0) }
+    }
+
+    /// Removes a tree for good. Whatever is still mounted within is detached first, and no other file system is
+    /// entered: a bind-mounted `/dev` below must never be emptied.
+    static func removeTree(_ path: String) async throws {
+        guard exists(path) else { return }
+        LabMounts.detachAll(under: path)
+        _ = try await Command.run(["rm", "-rf", "--one-file-system", "--", path], deadline: .seconds(300))
+            .requireSuccess("removing \(path)")
+    }
+
+    static func failure(_ what: String, _ path: String) -> BasculeError {
+        let code: ErrorCode = errno == ENOSPC ? .diskFull : .inputOutput
+        return BasculeError(code, "a file \(what)", at: .thing(path), cause: Command.lastError())
+    }
+}
+
+/// Mounting without a program in between.
+enum LabMounts {
+    /// Mounts an overlay. `lower` begins with the topmost layer.
+    static func overlay(lower: [String], upper: String, work: String, at target: String) throws {
+        let options = "lowerdir=\(lower.joined(separator: ":")),upperdir=\(upper),workdir=\(work)"
+        guard mount("bascule-lab", target, "overlay", 0, options) == 0 else {
+            throw LabFiles.failure("system could not be overlaid", target)
+        }
+    }
+
+    /// Detaches a mount at exactly this path; nothing if there is none.
+    static func detach(_ path: String) {
+        while umount2(path, 2 | 8) == 0 {}  // MNT_DETACH | UMOUNT_NOFOLLOW
+    }
+
+    /// Detaches everything mounted at or below this path, innermost first.
+    static func detachAll(under path: String) {
+        for point in points(in: LabFiles.read("/proc/self/mountinfo") ?? "").reversed()
+        where point == path || point.hasPrefix(path + "/") {
+            detach(point)
+        }
+    }
+
+    static func isMounted(_ path: String) -> Bool {
+        points(in: LabFiles.read("/proc/self/mountinfo") ?? "").contains(path)
+    }
+
+    /// The mount points of a `mountinfo`, in order of mounting.
+    static func points(in mountinfo: String) -> [String] {
+        mountinfo.split(separator: "\n").compactMap { line in
+            let fields = line.split(separator: " ")
+            // The kernel writes a space within a path as an octal escape.
+            return fields.count > 4 ? fields[4].replacingOccurrences(of: "\\040", with: " ") : nil
+        }
+    }
+}
