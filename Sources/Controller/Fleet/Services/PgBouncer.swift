@@ -14,3 +14,18 @@ package struct PgBouncer: Sendable, Equatable {
     package var maxClients = 500
     package init() {}
 }
+
+extension PgBouncer: Declared {
+    static var about: String { "PgBouncer in front of PostgreSQL" }
+    static var fields: [Field<PgBouncer>] {
+        [
+            .key(
+                "poolMode", \.poolMode,
+                .choice(["statement": "it forbids transactions of more than one statement, which every app uses"]),
+                "When a server connection goes back to the pool"),
+            .key("port", \.port, .port, "Where it listens"),
+            .key("poolSize", \.poolSize, .integer(1...10_000), "Server connections per database and user"),
+            .key("maxClients", \.maxClients, .integer(1...100_000), "Client connections in all"),
+        ]
+    }
+}

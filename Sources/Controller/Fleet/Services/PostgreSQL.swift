@@ -23,3 +23,31 @@ package struct PostgreSQL: Sendable, Equatable {
         package init() {}
     }
 }
+
+extension PostgreSQL: Declared {
+    static var about: String { "PostgreSQL on the node with the role database" }
+    static var fields: [Field<PostgreSQL>] {
+        [
+            .key("version", \.version, .integer(13...18, "a major version"), "Major version; the distribution's own if absent"),
+            .key("port", \.port, .port, "Where it listens"),
+            .key(
+                "databases", \.databases, .map(.postgres, { DatabaseName($0) }, .object),
+                "The databases to make, by name"),
+            .key(
+                "settings", \.settings, .map(.setting, { $0 }, .line("a setting's value")),
+                "postgresql.conf settings that override Bascule's"),
+        ]
+    }
+}
+
+extension PostgreSQL.Database: Declared {
+    static var about: String { "A database" }
+    static var fields: [Field<PostgreSQL.Database>] {
+        [
+            .key("owner", \.owner, .name(.postgres), "The role that owns it; the database's name if absent"),
+            .key("extensions", \.extensions, .list(.name(.postgres)), "Extensions to create in it"),
+            .key("encoding", \.encoding, .name(.locale), "Its encoding"),
+            .key("locale", \.locale, .name(.locale), "Its collation and character classes"),
+        ]
+    }
+}

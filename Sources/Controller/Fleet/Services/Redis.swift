@@ -1,13 +1,5 @@
 import BasculeModel
 
-/// What a Redis instance may do with its data.
-package enum RedisPurpose: String, Sendable, Hashable, CaseIterable {
-    /// May evict.
-    case cache
-    /// Queues and sessions: never evicts, append-only file.
-    case durable
-}
-
 /// `services.redis`: up to two instances, each its own process, even on one node.
 package struct Redis: Sendable, Equatable {
     package var cache: Cache?
@@ -41,5 +33,47 @@ package struct Redis: Sendable, Equatable {
         /// Default 6380.
         package var port = 6380
         package init() {}
+    }
+}
+
+extension Redis: Declared {
+    static var about: String { "Redis on the node with the role cache" }
+    static var fields: [Field<Redis>] {
+        [
+            .key("cache", \.cache, .object, "An instance that may evict keys"),
+            .key("durable", \.durable, .object, "An instance for queues and sessions (BullMQ): noeviction, append-only file"),
+        ]
+    }
+}
+
+extension Redis.Cache: Declared {
+    static var about: String { "A Redis instance that may evict keys" }
+    static var fields: [Field<Redis.Cache>] {
+        [
+            .key("maxMemory", \.maxMemory, .size, "Memory for data"),
+            .key("policy", \.policy, .choice(), "What is evicted when memory is full"),
+            .key("port", \.port, .port, "Where it listens"),
+        ]
+    }
+}
+
+extension Redis.Durable: Declared {
+    /// `policy` may be written, to say the only one that there is.
+    enum Policy: String, CaseIterable { case noeviction }
+    static var about: String { "A Redis instance that never evicts, with an append-only file" }
+    static var fields: [Field<Redis.Durable>] {
+        let reason = "a durable instance must refuse writes rather than drop queued jobs and sessions"
+        let refused = Dictionary(
+            uniqueKeysWithValues: Redis.Cache.Policy.allCases.filter { $0 != .noeviction }.map { ($0.rawValue, reason) })
+        return [
+            .key("maxMemory", \.maxMemory, .size, "Memory for data; writes are refused beyond it"),
+            .key("policy", \.policy, .choice(refused), "Always noeviction"),
+            .key("port", \.port, .port, "Where it listens"),
+        ]
+    }
+
+    var policy: Policy {
+        get { .noeviction }
+        set {}
     }
 }

@@ -8,3 +8,16 @@ package struct Services: Sendable, Equatable {
     package var nginx: Nginx?
     package init() {}
 }
+
+/// A new service is one file of its own, one member here and one line in this table.
+extension Services: Declared {
+    static var about: String { "The services that the roles place" }
+    static var fields: [Field<Services>] {
+        [
+            .key("postgresql", \.postgresql, .object, "PostgreSQL (role database)"),
+            .key("pgbouncer", \.pgbouncer, .object, "PgBouncer (role database)"),
+            .key("redis", \.redis, .object, "Redis (role cache)"),
+            .key("nginx", \.nginx, .object, "Nginx (role web)"),
+        ]
+    }
+}

@@ -65,3 +65,93 @@ package struct LoginEndpoint: Sendable, Equatable {
     package var userField = "email"
     package init() {}
 }
+
+extension App: Declared {
+    static var about: String { "An app: what is built, how it runs, who reaches it" }
+    static var fields: [Field<App>] {
+        let environment = Codec<[String: EnvValue]>.map(.variable, { $0 }, .environment)
+        return [
+            .key("source", \.source, .appSource, required: true, "Where its code comes from"),
+            .key("runtime", \.runtime, .choice(), "What supervises its processes"),
+            .key("instances", \.instances, .integer(1...64), "Processes on each node with the role app"),
+            .key("packages", \.packages, .list(.name(.package)), "Debian packages that building and running need"),
+            .key("build", \.build, .list(.command), "Commands run in the release's directory, in order"),
+            .key("buildEnv", \.buildEnv, environment, "Environment of the build; part of the release's digest"),
+            .key("start", \.start, .command, required: true, "The command that each instance runs"),
+            .key("port", \.port, .integer(1024...65535, "a port number"), required: true, "First instance's port; the next ones follow"),
+            .key("health", \.health, .object, "When an instance counts as ready"),
+            .key("domains", \.domains, .list(.domain), "Host names that the web role serves for it"),
+            .key("env", \.env, environment, "Environment of the processes; part of the release's digest"),
+            .key("journeys", \.journeys, .fleetPath, "The file of its customers' journeys"),
+            .key("login", \.login, .object, "Where customers log in, for usersUnableToLogIn"),
+            .key("user", \.user, .name(.account), "The system user that it runs as; the app's name if absent"),
+            .key("keep", \.keep, .integer(1...100), "Releases kept on the node"),
+            .key("drain", \.drain, .duration, "Time to finish requests before an instance is stopped"),
+        ]
+    }
+}
+
+extension HealthCheck: Declared {
+    static var about: String { "When an instance counts as ready" }
+    static var fields: [Field<HealthCheck>] {
+        [
+            .key("path", \.path, .httpPath, required: true, "Answers 200 when the app can serve"),
+            .key("timeout", \.timeout, .duration, "How long a starting instance may take"),
+            .key("interval", \.interval, .duration, "Time between two checks"),
+        ]
+    }
+}
+
+extension LoginEndpoint: Declared {
+    enum Method: String, CaseIterable { case post = "POST", put = "PUT", get = "GET" }
+    static var about: String { "The request by which customers log in" }
+    static var fields: [Field<LoginEndpoint>] {
+        let method = Codec<Method>.choice().map({ $0.rawValue }, back: { Method(rawValue: $0) })
+        return [
+            .key("path", \.path, .httpPath, required: true, "Its path"),
+            .key("method", \.method, method, "Its HTTP method"),
+            .key("userField", \.userField, .name(.header), "The field that tells the user"),
+        ]
+    }
+}
+
+/// The three shapes of `source`.
+private struct PathSource: Declared {
+    var path = ""
+    static var about: String { "A folder of this machine" }
+    static var fields: [Field<PathSource>] {
+        [.key("path", \.path, .localPath, required: true, "Relative to the fleet file, or absolute")]
+    }
+}
+
+private struct GitSource: Declared {
+    var url = ""
+    var ref = "main"
+    static var about: String { "A git repository" }
+    static var fields: [Field<GitSource>] {
+        [
+            .key("git", \.url, .line("a repository's URL"), required: true, "Its URL, without a password"),
+            .key("ref", \.ref, .name(.reference), "Branch, tag or commit"),
+        ]
+    }
+}
+
+private struct ArchiveSource: Declared {
+    var file = ""
+    static var about: String { "A tar archive" }
+    static var fields: [Field<ArchiveSource>] {
+        [.key("archive", \.file, .localPath, required: true, "Relative to the fleet file, or absolute")]
+    }
+}
+
+extension Codec where Value == AppSource {
+    static var appSource: Codec {
+        .variant(
+            "a mapping with 'path', 'git' or 'archive'",
+            [
+                Variant("path", PathSource.self) { .path($0.path) },
+                Variant("git", GitSource.self) { .git(url: $0.url, ref: $0.ref) },
+                Variant("archive", ArchiveSource.self) { .archive($0.file) },
+            ])
+    }
+}

@@ -56,3 +56,56 @@ package struct Costs: Sendable, Equatable {
     package var after: [String: Double] = [:]
     package init() {}
 }
+
+extension Fleet: Declared {
+    static var about: String { "A fleet: nodes, what runs on them, and how to get there" }
+    static var fields: [Field<Fleet>] {
+        [
+            .key("fleet", \.name, .name(.fleet), required: true, "The fleet's name"),
+            .key("nodes", \.nodes, .map(.node, { NodeName($0) }, .node), required: true, "The machines, by name"),
+            .key(
+                "topologies", \.topologies, .map(.topology, { TopologyName($0) }, .topology), required: true,
+                "Placements of roles on nodes, by name"),
+            .key("topology", \.activeTopology, .name(.topology), "The one in force; may be absent where there is only one"),
+            .key("services", \.services, .object, "What the roles run"),
+            .key("apps", \.apps, .map(.app, { AppName($0) }, .object), "The apps, by name"),
+            .key("resources", \.resources, .list(.customResource), "What the catalogue does not cover"),
+            .key("migration", \.migration, .object, "The way from the old world to this fleet"),
+            .key("costs", \.costs, .object, "Monthly costs, for the report"),
+            .key("caps", \.caps, .object, "What a plan may do at most"),
+        ]
+    }
+}
+
+extension Codec where Value == Topology {
+    static var topology: Codec {
+        Codec<[NodeName: [Role]]>.map(.node, { NodeName($0) }, .list(.choice())).map { Topology($0) }
+    }
+}
+
+extension Caps: Declared {
+    static var about: String { "What a plan may do at most before it is refused" }
+    static var fields: [Field<Caps>] {
+        [.key("deletions", \.deletions, .integer(0...10_000), "Resources that one plan may delete")]
+    }
+}
+
+extension Costs: Declared {
+    static var about: String { "Monthly costs" }
+    static var fields: [Field<Costs>] {
+        let bills = Codec<[String: Double]>.map(.bill, { $0 }, .amount)
+        return [
+            .key("currency", \.currency, .currency, "ISO 4217 code"),
+            .key("before", \.before, bills, "What the old world costs, by bill"),
+            .key("after", \.after, bills, "What the new one costs, by bill"),
+        ]
+    }
+}
+
+extension Codec where Value == String {
+    static var currency: Codec {
+        .scalar(
+            "a currency code such as EUR", pattern: "^[A-Z]{3}$", show: { .text($0) },
+            parse: { $0.utf8.count == 3 && $0.utf8.allSatisfy { (65...90).contains($0) } ? $0 : nil })
+    }
+}

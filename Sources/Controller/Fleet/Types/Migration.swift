@@ -142,7 +142,6 @@ package struct Window: Sendable, Equatable {
 
 /// When to go back, and what it may cost.
 package struct RollbackPolicy: Sendable, Equatable {
-    package enum IfAlone: String, Sendable, Hashable, CaseIterable { case hold, rollback }
     package enum NewWrites: String, Sendable, Hashable, CaseIterable { case reverse, journal, loss }
     /// A migration whose rollback takes longer does not start. Default 5 min.
     package var budget: Duration = .seconds(300)

@@ -40,3 +40,38 @@ package struct LabNode: Sendable, Equatable {
     package var disk: ByteSize?
     package init() {}
 }
+
+extension ExistingNode: Declared {
+    static var about: String { "A machine that exists and is reached by SSH" }
+    static var fields: [Field<ExistingNode>] {
+        [
+            .key("address", \.address, .host, required: true, "IPv4, IPv6 or host name"),
+            .key("port", \.port, .port, "SSH port"),
+            .key("user", \.user, .name(.account), "The administrator's login, used only by the bootstrap"),
+            .key("key", \.key, .keyFile, "Private key file of that login; ssh-agent if absent"),
+            .key("hostKey", \.hostKey, .hostKey, "The host key expected; if absent, the first contact asks"),
+        ]
+    }
+}
+
+extension LabNode: Declared {
+    static var about: String { "A throwaway node on this machine" }
+    static var fields: [Field<LabNode>] {
+        [
+            .constant("provider", "lab", "Where the node comes from"),
+            .key("image", \.image, .choice(), "The system on it"),
+            .key("disk", \.disk, .size, "Size of its disk; the host's if absent"),
+        ]
+    }
+}
+
+extension Codec where Value == NodeSpec {
+    static var node: Codec {
+        .variant(
+            "a mapping with 'address' or 'provider'",
+            [
+                Variant("address", ExistingNode.self) { .existing($0) },
+                Variant("provider", LabNode.self) { .lab($0) },
+            ])
+    }
+}

@@ -1,0 +1,94 @@
+import BasculeModel
+import Foundation
+
+extension PostgresSource: Declared {
+    static var about: String { "A PostgreSQL database to copy from" }
+    static var fields: [Field<PostgresSource>] {
+        [
+            .key("postgres", \.url, .secret, required: true, "Holds its URL; a direct connection, not a pooler"),
+            .key("into", \.into, .name(.postgres), required: true, "A database under services.postgresql"),
+            .key("schemas", \.schemas, .list(.name(.table)), "Schemas to bring"),
+            .key("exclude", \.exclude, .list(.name(.table)), "Tables left behind, as schema.table"),
+            .key("jobs", \.jobs, .integer(1...32), "Tables copied at once"),
+            .key("fence", \.fence, .secret, "Holds the URL of a role that may revoke rights; the source's own if absent"),
+        ]
+    }
+}
+
+extension RedisSource: Declared {
+    static var about: String { "A Redis database to copy from" }
+    static var fields: [Field<RedisSource>] {
+        [
+            .key("redis", \.url, .secret, required: true, "Holds its URL"),
+            .key("into", \.into, .choice(), "An instance under services.redis"),
+            .key("keys", \.keys, .line("a glob"), "A glob of the keys to copy"),
+        ]
+    }
+}
+
+extension MySQLSource: Declared {
+    static var about: String { "A MySQL or MariaDB database to copy from" }
+    static var fields: [Field<MySQLSource>] {
+        [
+            .key("mysql", \.url, .secret, required: true, "Holds its URL"),
+            .key("into", \.into, .name(.postgres), required: true, "A database under services.postgresql"),
+            .key("exclude", \.exclude, .list(.name(.table)), "Tables left behind"),
+            .key("jobs", \.jobs, .integer(1...32), "Tables copied at once"),
+        ]
+    }
+}
+
+/// Where files come from, as one text: `USER@HOST:/PATH`.
+struct Remote {
+    var user = ""
+    var host = ""
+    var path = ""
+}
+
+extension FilesSource: Declared {
+    var remote: Remote {
+        get { Remote(user: user, host: host, path: path) }
+        set { (user, host, path) = (newValue.user, newValue.host, newValue.path) }
+    }
+
+    static var about: String { "A folder on another machine, fetched over SSH" }
+    static var fields: [Field<FilesSource>] {
+        [
+            .key("files", \.remote, .remote, required: true, "USER@HOST:/PATH"),
+            .key("to", \.to, .absolutePath, required: true, "The folder on the nodes with the role app"),
+            .key("hostKey", \.hostKey, .hostKey, "The other machine's host key"),
+            .key("key", \.key, .secret, "Holds a private key for the login"),
+            .key("exclude", \.exclude, .list(.line("a pattern")), "Patterns left behind, as rsync takes them"),
+            .key("owner", \.owner, .name(.account), "The owner of the files on the node"),
+        ]
+    }
+}
+
+extension Codec where Value == Remote {
+    static var remote: Codec {
+        .scalar(
+            "a remote folder such as deploy@old.example:/var/www/uploads", pattern: "^[^@:]+@[^@]+:/",
+            parse: { text in
+                guard let at = text.firstIndex(of: "@"), let colon = text.range(of: ":/", options: []) else { return nil }
+                guard at < colon.lowerBound else { return nil }
+                let user = String(text[..<at])
+                let host = String(text[text.index(after: at)..<colon.lowerBound])
+                let path = String(text[text.index(after: colon.lowerBound)...])
+                let fine = TextRule.account.accepts(user) && HostText.isHost(host) && PathText.isAbsolute(path)
+                return fine ? Remote(user: user, host: host, path: path) : nil
+            })
+    }
+}
+
+extension Codec where Value == Source {
+    static var source: Codec {
+        .variant(
+            "a mapping with 'postgres', 'redis', 'mysql' or 'files'",
+            [
+                Variant("postgres", PostgresSource.self) { .postgres($0) },
+                Variant("redis", RedisSource.self) { .redis($0) },
+                Variant("mysql", MySQLSource.self) { .mysql($0) },
+                Variant("files", FilesSource.self) { .files($0) },
+            ])
+    }
+}
