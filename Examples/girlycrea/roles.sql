@@ -1,5 +1,6 @@
 -- The roles of the old world, as a managed PostgreSQL service has them. Run by a superuser before schema.sql, with the
 -- psql variables shop_password, migrator_password, authenticator_password and back_office_password. Idempotent.
+SET client_min_messages = warning;
 SELECT format('CREATE ROLE %I', r) FROM unnest(ARRAY['shop', 'migrator', 'authenticator', 'back_office', 'anon',
     'authenticated', 'service_role']) AS r WHERE NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = r) \gexec
 

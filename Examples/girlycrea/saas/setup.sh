@@ -6,6 +6,7 @@
 #   SAAS_ADDRESS        the node's own address (required)
 #   SAAS_ALLOW          who may reach PostgreSQL: `samenet` (default) or a CIDR block
 #   DEPLOY_PUBLIC_KEY   one more key that may fetch the uploads (a line for authorized_keys)
+#   SAAS_TTL            the zone's TTL in seconds (default 60)
 #   RESEED=1            drop the shop's data and make it again
 # Idempotent: passwords and data stay as they are, configuration and the zone go back to how they start.
 # Secrets end in /root/saas-secrets.env and, one file each, in /root/saas-secrets/.
@@ -249,7 +250,7 @@ chgrp bind /etc/bind/named.conf.local
 systemctl stop named
 rm -f /var/lib/bind/shop.example.zone.jnl
 cat >/var/lib/bind/shop.example.zone <<END
-\$TTL 60
+\$TTL ${SAAS_TTL:-60}
 @    IN SOA ns.shop.example. admin.shop.example. ( $(date +%s) 3600 600 86400 60 )
      IN NS  ns.shop.example.
      IN A   $SAAS_ADDRESS

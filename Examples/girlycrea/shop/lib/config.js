@@ -1,4 +1,6 @@
 'use strict';
+const os = require('os');
+
 // Everything the shop can be told, from the environment and nowhere else.
 
 function required(name) {
@@ -19,7 +21,7 @@ function load() {
     sessionSecret: required('SESSION_SECRET'),
     smtpURL: process.env.SMTP_URL || '',
     uploads: process.env.UPLOADS_DIR || '',
-    instance: process.env.SHOP_INSTANCE || `shop-${process.pid}`,
+    instance: process.env.SHOP_INSTANCE || `${os.hostname()}-${port}`,
     production: process.env.NODE_ENV === 'production',
     sessionSeconds: 8 * 3600,
     cartSeconds: 7 * 24 * 3600,
