@@ -53,6 +53,11 @@ package enum Command {
     static func lastError() -> String { String(cString: strerror(errno)) }
 }
 
+/// Runs work to its end even if the calling task is cancelled: cleaning up is what a cancelled task still has to do.
+func uncancelled<Result: Sendable>(_ work: @escaping @Sendable () async throws -> Result) async throws -> Result {
+    try await Task { try await work() }.value
+}
+
 /// Wakes a thread that polls. Both ends live as long as anybody may still use them.
 private final class WakePipe: Sendable {
     let readEnd: Int32

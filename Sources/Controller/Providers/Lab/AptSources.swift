@@ -70,7 +70,9 @@ enum AptSources {
 
     private static func translate(_ stanza: Stanza, host: String, image: String) -> String? {
         func value(_ name: String) -> String? { stanza.first { $0.name.lowercased() == name }?.value }
-        func words(_ name: String) -> [String] { (value(name) ?? "").split(whereSeparator: \.isWhitespace).map(String.init) }
+        func words(_ name: String) -> [String] {
+            (value(name) ?? "").split(whereSeparator: \.isWhitespace).map(String.init)
+        }
         if value("enabled")?.lowercased() == "no" || !words("types").contains("deb") { return nil }
         guard words("components").contains("main"), let uris = value("uris") else { return nil }
         // Another vendor's archive can use the same suite names; its key gives it away.
@@ -90,7 +92,9 @@ enum AptSources {
 
     /// The host's apt settings without which an image could not reach its archive, from `apt-config dump`.
     static func settings(fromDump dump: String) -> String {
-        let wanted = ["Acquire::http::", "Acquire::https::", "Acquire::Check-", "Acquire::Retries", "Acquire::ForceIPv"]
+        let wanted = [
+            "Acquire::http::", "Acquire::https::", "Acquire::Check-", "Acquire::Retries", "Acquire::ForceIPv",
+        ]
         let kept = dump.split(separator: "\n").filter { line in
             wanted.contains { line.hasPrefix($0) } && line.hasSuffix("\";") && !line.hasSuffix("\"\";")
                 // A proxy on the host's loopback cannot be reached from a node.

@@ -86,7 +86,9 @@ enum LabSubnet {
             var addr_info: [Address]?
         }
         let decoder = JSONDecoder()
-        let routed = try decoder.decode([Route].self, from: Data(routes)).compactMap { $0.dst.flatMap { IPv4Network($0) } }
+        let routed = try decoder.decode([Route].self, from: Data(routes)).compactMap {
+            $0.dst.flatMap { IPv4Network($0) }
+        }
         let linked = try decoder.decode([Link].self, from: Data(addresses)).flatMap { $0.addr_info ?? [] }
             .compactMap { address -> IPv4Network? in
                 guard let local = address.local, let one = IPv4Network(local) else { return nil }

@@ -61,10 +61,7 @@ package struct Lab: Sendable {
                 .labUnavailable, "throwaway nodes need Linux",
                 hint: "Run the controller on a Debian machine, or use servers of your own in the fleet file.")
         #endif
-        guard isRoot else {
-            throw BasculeError(
-                .labUnavailable, "throwaway nodes need root", hint: "Run the command as root, for example with sudo.")
-        }
+        try requireRoot(isRoot)
         guard missing.isEmpty else {
             let packages = Set(missing.map(\.package)).sorted().joined(separator: " ")
             throw BasculeError(
@@ -73,6 +70,13 @@ package struct Lab: Sendable {
                     + missing.map(\.program).joined(separator: ", "),
                 hint: "Run `apt-get install --no-install-recommends \(packages)` as root.")
         }
+    }
+
+    /// Without root a lab would look empty instead of out of reach.
+    static func requireRoot(_ isRoot: Bool = geteuid() == 0) throws {
+        guard !isRoot else { return }
+        throw BasculeError(
+            .labUnavailable, "throwaway nodes need root", hint: "Run the command as root, for example with sudo.")
     }
 
     /// Builds what is missing of these images, so that a later `up` finds them ready.
@@ -88,8 +92,9 @@ package struct Lab: Sendable {
     /// Names of all labs of this machine.
     package static func all(home: String = "/var/lib/bascule-lab") -> [String] { LabPaths(home: home).labNames() }
 
-    /// The nodes of this lab with their present health, ordered by name. Needs root to say more than `stopped`.
+    /// The nodes of this lab with their present health, ordered by name. Needs root.
     package func list() async throws -> [LabNode] {
+        try Self.requireRoot()
         var nodes: [LabNode] = []
         for record in paths.loadNodes(of: labName) { nodes.append(try await describe(record)) }
         return nodes
@@ -99,6 +104,7 @@ package struct Lab: Sendable {
     package func node(_ name: NodeName) async throws -> LabNode { try await describe(try record(of: name)) }
 
     func record(of name: NodeName) throws -> NodeRecord {
+        try Self.requireRoot()
         try LabNames.check(node: name)
         guard let record = LabFiles.decode(NodeRecord.self, from: paths.node(name, of: labName).record) else {
             let known = paths.loadNodes(of: labName).map(\.spec.name.rawValue).joined(separator: ", ")
@@ -127,7 +133,11 @@ package struct Lab: Sendable {
         var leader: Int32?
         if record.isRunning, let supervisor = record.supervisor { leader = ProcessIdentity.leader(of: supervisor.pid) }
         var health = LabHealth.stopped
-        if let leader { health = try await LabBoot.health(leader: leader) } else if record.isRunning { health = .starting }
+        if let leader {
+            health = try await LabBoot.health(leader: leader)
+        } else if record.isRunning {
+            health = .starting
+        }
         return LabNode(
             name: record.spec.name, labName: labName, image: record.spec.image, address: record.address,
             gateway: paths.loadLab(labName)?.subnet.address(1) ?? "", hostKeys: record.hostKeys,

@@ -42,7 +42,9 @@ struct LabBoot: Sendable {
         }
         try LabFiles.makeDirectory(node.disk)
         try LabFiles.write("", to: node.diskFile, mode: 0o600)
-        guard truncate(node.diskFile, megabytes << 20) == 0 else { throw LabFiles.failure("could not grow", node.diskFile) }
+        guard truncate(node.diskFile, megabytes << 20) == 0 else {
+            throw LabFiles.failure("could not grow", node.diskFile)
+        }
         _ = try await Command.run(["mkfs.ext4", "-q", "-F", "-m", "0", node.diskFile])
             .requireSuccess("making a node's file system")
     }

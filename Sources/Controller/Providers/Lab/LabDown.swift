@@ -6,9 +6,11 @@ extension Lab {
     /// not there is no error.
     /// - Parameter names: the nodes; nil for the whole lab.
     package func down(_ names: [NodeName]? = nil) async throws {
+        try Self.requireRoot()
         guard LabFiles.exists(paths.lab(labName)) else { return }
         for name in names ?? [] { try LabNames.check(node: name) }
-        try await FileLock.with(paths.lock(of: labName)) { try await downLocked(names) }
+        // Also from a cancelled task, such as a command's on Ctrl-C.
+        try await uncancelled { try await FileLock.with(paths.lock(of: labName)) { try await downLocked(names) } }
     }
 
     func downLocked(_ names: [NodeName]?) async throws {

@@ -3,7 +3,13 @@ import Glibc
 
 /// Builds images into a directory that nobody else looks at yet.
 struct LabImageBuilder: Sendable {
+    let cgroup: LabCgroup
     let progress: LabProgress
+
+    /// Where builders of this home run; one at a time, so that what a killed one left can be ended.
+    static func cgroup(home: String) -> LabCgroup {
+        LabCgroup(tag: "images-\(LabNames.tag(labName: home))", machine: "builder")
+    }
 
     /// `DIR/root`: a whole Debian.
     func buildBase(_ recipe: LabRecipe, into target: String) async throws {
@@ -24,7 +30,9 @@ struct LabImageBuilder: Sendable {
         try await run(["chroot", root, "systemctl", "disable", "apt-daily.timer", "apt-daily-upgrade.timer"])
         try await run(["chroot", root, "apt-get", "clean"])
         try await run(["chroot", root, "apt-cache", "gencaches"])
-        for key in LabFiles.list("\(root)/etc/ssh") where key.hasPrefix("ssh_host_") { unlink("\(root)/etc/ssh/\(key)") }
+        for key in LabFiles.list("\(root)/etc/ssh") where key.hasPrefix("ssh_host_") {
+            unlink("\(root)/etc/ssh/\(key)")
+        }
         for path in ["var/lib/dbus/machine-id", "etc/hostname", "etc/resolv.conf", "var/lib/systemd/random-seed"] {
             unlink("\(root)/\(path)")
         }
@@ -69,31 +77,22 @@ struct LabImageBuilder: Sendable {
     }
 
     private func enter(_ root: String, _ argv: [String]) async throws {
-        let cgroup = LabCgroup(tag: "images", machine: "builder")
-        let procs = try cgroup.make()
-        do {
-            try await run(
-                LabBoot.joining(
-                    procs,
-                    [
-                        "systemd-nspawn", "-q", "-D", root, "-M", "bascule-lab-builder", "--register=no", "--keep-unit",
-                        "--resolv-conf=off", "--link-journal=no", "--as-pid2", "--pipe",
-                        "--setenv=DEBIAN_FRONTEND=noninteractive", "--setenv=LC_ALL=C.UTF-8",
-                    ] + argv), deadline: .seconds(900))
-        } catch {
-            try await cgroup.kill(supervisor: nil)
-            await cgroup.remove()
-            throw error
-        }
-        await cgroup.remove()
+        try await run(
+            [
+                "systemd-nspawn", "-q", "-D", root, "-M", "bascule-lab-builder", "--register=no", "--keep-unit",
+                "--resolv-conf=off", "--link-journal=no", "--as-pid2", "--pipe",
+                "--setenv=DEBIAN_FRONTEND=noninteractive", "--setenv=LC_ALL=C.UTF-8",
+            ] + argv, deadline: .seconds(900))
     }
 
     private func run(_ argv: [String], deadline: Duration = .seconds(120)) async throws {
-        let environment = ["DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8", "TMPDIR": nil] as [String: String?]
-        let result = try await Command.run(argv, environment: environment, deadline: deadline)
+        let environment =
+            ["DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8", "TMPDIR": nil] as [String: String?]
+        let result = try await Command.run(
+            LabBoot.joining(try cgroup.make(), argv), environment: environment, deadline: deadline)
         guard result.status != 0 else { return }
         throw BasculeError(
-            .labImageFailed, "building an image failed at \(argv.first { !$0.hasPrefix("/") } ?? "")",
+            .labImageFailed, "building an image failed at \(argv[0])",
             cause: CommandResult.tail(of: result.text + "\n" + result.errorText),
             hint: "Check that this machine can install packages: `apt-get update`.")
     }

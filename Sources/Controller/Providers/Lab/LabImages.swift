@@ -15,14 +15,16 @@ struct LabImages: Sendable {
     func lower(for image: LabImage) async throws -> [String] {
         let recipe = try await Self.recipe(for: image.base)
         let base = try await ensure(key: recipe.key, description: recipe.text) { target in
-            try await LabImageBuilder(progress: progress).buildBase(recipe, into: target)
+            try await LabImageBuilder(cgroup: LabImageBuilder.cgroup(home: paths.home), progress: progress).buildBase(
+                recipe, into: target)
         }
         if image.install.isEmpty && image.download.isEmpty { return ["\(base)/root"] }
         let name = String(base.split(separator: "/").last ?? "")
         let key = LabRecipe.layerKey(base: name, image: image)
         let text = "base: \(name)\ninstall: \(image.install)\ndownload: \(image.download)\n"
         let layer = try await ensure(key: key, description: text) { target in
-            try await LabImageBuilder(progress: progress).buildLayer(image, base: "\(base)/root", into: target)
+            try await LabImageBuilder(cgroup: LabImageBuilder.cgroup(home: paths.home), progress: progress).buildLayer(
+                image, base: "\(base)/root", into: target)
         }
         return ["\(layer)/upper", "\(base)/root"]
     }
@@ -59,6 +61,8 @@ struct LabImages: Sendable {
         } _: {
             let found = newest(key)
             if let found, found.age < Self.maximumAge { return found.path }
+            // A builder that was killed leaves mmdebstrap running: end it before its directory goes.
+            try await LabImageBuilder.cgroup(home: paths.home).kill(supervisor: nil)
             for leftover in LabFiles.list(paths.images) where leftover.hasPrefix(".building-") {
                 try await LabFiles.removeTree("\(paths.images)/\(leftover)")
             }
@@ -68,7 +72,12 @@ struct LabImages: Sendable {
                 try LabFiles.write(description, to: "\(target)/recipe.txt")
                 try await build(target)
             } catch {
-                try? await LabFiles.removeTree(target)
+                try? await uncancelled {
+                    let cgroup = LabImageBuilder.cgroup(home: paths.home)
+                    try await cgroup.kill(supervisor: nil)
+                    await cgroup.remove()
+                    try await LabFiles.removeTree(target)
+                }
                 // Without a network an old image is better than none; a fresh machine has no such choice.
                 guard let found, !(error is CancellationError), (error as? BasculeError)?.code != .cancelled else {
                     throw error
@@ -77,6 +86,7 @@ struct LabImages: Sendable {
                 return found.path
             }
             let place = "\(paths.images)/\(key)-\(Int(Date().timeIntervalSince1970))"
+            await LabImageBuilder.cgroup(home: paths.home).remove()
             guard rename(target, place) == 0 else { throw LabFiles.failure("could not be put in place", place) }
             try await prune()
             return place

@@ -37,7 +37,8 @@ struct LabRecipe: Hashable, Sendable {
     static func layerKey(base: String, image: LabImage) -> String {
         let install = Set(image.install).sorted().joined(separator: " ")
         let download = Set(image.download).sorted().joined(separator: " ")
-        let hash = StableHash.hexadecimal("version: \(version)\nbase: \(base)\ninstall: \(install)\ndownload: \(download)")
+        let hash = StableHash.hexadecimal(
+            "version: \(version)\nbase: \(base)\ninstall: \(install)\ndownload: \(download)")
         return "\(image.base.rawValue)-layer-\(hash)"
     }
 }

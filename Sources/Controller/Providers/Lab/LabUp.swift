@@ -3,6 +3,7 @@ import Foundation
 
 extension Lab {
     /// Brings nodes up, all at once, building their images first if need be. Cleans up after crashed runs before.
+    /// Cancelling the task ends it soon, and removes the nodes made by this call.
     /// - Parameters:
     ///   - existing: what to do with nodes of these names that are already there.
     ///   - deadline: how long one node may take to be multi-user.
@@ -24,7 +25,9 @@ extension Lab {
         // Kept shared until the nodes' records name their images: nothing prunes in between.
         return try await FileLock.with(paths.imageUseLock, mode: .shared) {
             var lowers: [LabImage: [String]] = [:]
-            for image in specs.map(\.image) where lowers[image] == nil { lowers[image] = try await images.lower(for: image) }
+            for image in specs.map(\.image) where lowers[image] == nil {
+                lowers[image] = try await images.lower(for: image)
+            }
             let ready = lowers
             return try await FileLock.with(paths.lock(of: labName)) {
                 try await reapOwn(progress: progress)
@@ -36,10 +39,10 @@ extension Lab {
     private func upLocked(
         _ specs: [LabNodeSpec], lowers: [LabImage: [String]], existing: Existing, deadline: Duration
     ) async throws -> [LabNode] {
-        let network = try await ensureNetwork()
         var records = paths.loadNodes(of: labName)
         var started: [NodeRecord] = []
         do {
+            let network = try await ensureNetwork()
             for spec in specs {
                 let present = records.first { $0.spec.name == spec.name }
                 if let present, existing == .replace {
@@ -52,7 +55,6 @@ extension Lab {
                 records.append(record)
                 started.append(record)
             }
-            // One after the other: forking a systemd-nspawn takes milliseconds, booting it most of a second.
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for record in records where specs.contains(where: { $0.name == record.spec.name }) {
                     let isNew = started.contains { $0.spec.name == record.spec.name }
@@ -61,9 +63,15 @@ extension Lab {
                 try await group.waitForAll()
             }
         } catch {
-            for record in started.reversed() { try? await remove(record, network: network) }
-            try? await removeLabIfEmpty()
-            throw error
+            let made = started
+            try? await uncancelled {
+                if let lab = paths.loadLab(labName) {
+                    let network = LabNetwork(tag: lab.tag, subnet: lab.subnet)
+                    for record in made.reversed() { try? await remove(record, network: network) }
+                }
+                try await removeLabIfEmpty()
+            }
+            throw error is CancellationError ? BasculeError(.cancelled, "bringing nodes up was cancelled") : error
         }
         var nodes: [LabNode] = []
         for spec in specs { nodes.append(try await node(spec.name)) }
@@ -132,7 +140,8 @@ extension Lab {
                 guard let subnet = LabSubnet.choose(taken: taken) else {
                     throw BasculeError(
                         .labNoSubnet, "every subnet that a lab could take overlaps a route of this machine",
-                        hint: "Look at `ip route`: a very wide route, such as a VPN's, may cover all private addresses.")
+                        hint: "Look at `ip route`: a very wide route, such as a VPN's, may cover all private addresses."
+                    )
                 }
                 let tags = Set(others.map(\.tag))
                 let tag = (0...).lazy.map { LabNames.tag(labName: labName, attempt: $0) }.first { tag in

@@ -10,7 +10,9 @@ struct ProcessIdentity: Hashable, Codable, Sendable {
 
     /// The living process with this number, or nil.
     init?(pid: Int32) {
-        guard let stat = LabFiles.read("/proc/\(pid)/stat"), let started = Self.startTime(inStat: stat) else { return nil }
+        guard let stat = LabFiles.read("/proc/\(pid)/stat"), let started = Self.startTime(inStat: stat) else {
+            return nil
+        }
         self.pid = pid
         self.started = started
         boot = Self.currentBoot
