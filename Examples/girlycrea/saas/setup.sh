@@ -33,7 +33,7 @@ done <"$here/packages.txt"
 if [ ${#missing[@]} -gt 0 ]; then
     say "installing ${#missing[@]} packages"
     apt-get update -q >/dev/null
-    apt-get install -qqy --no-install-recommends "${missing[@]}" >/dev/null
+    apt-get install -qqy --no-install-recommends "${missing[@]}" >/var/log/girlycrea-apt.log 2>&1 || { tail -20 /var/log/girlycrea-apt.log >&2; exit 1; }
 fi
 
 # --- secrets: made once, kept for ever -------------------------------------------------------------------------------
