@@ -43,8 +43,17 @@ package final class PGConnection {
         handle = opened
         serverVersion = Int(cpq_server_version(opened))
         place = parameters.shown
-        for (name, value) in settings {
-            try query("SELECT pg_catalog.set_config($1, $2, false)", [name, value])
+        if !settings.isEmpty {
+            // One round trip; a setting that this server does not know (a newer one's timeout) is left out.
+            let values = settings.map { "(\(PGQuote.literal($0.0)),\(PGQuote.literal($0.1)))" }
+                .joined(separator: ",")
+            do {
+                try query(
+                    """
+                    SELECT pg_catalog.set_config(v.name, v.value, false) FROM (VALUES \(values)) v(name, value)
+                    JOIN pg_catalog.pg_settings s ON s.name OPERATOR(pg_catalog.=) v.name
+                    """)
+            } catch { throw error.basculeError("setting up the session", at: .thing(place)) }
         }
     }
 

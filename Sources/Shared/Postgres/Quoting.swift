@@ -17,6 +17,19 @@ package enum PGQuote {
         return " E'" + doubled(quoted, UInt8(ascii: "\\")) + "'"
     }
 
+    /// A text array's literal value, for a parameter that is cast to `text[]`.
+    package static func array(_ elements: [String]) -> String {
+        let quoted = elements.map { element in
+            var bytes: [UInt8] = []
+            for each in element.utf8 {
+                if each == UInt8(ascii: "\"") || each == UInt8(ascii: "\\") { bytes.append(UInt8(ascii: "\\")) }
+                bytes.append(each)
+            }
+            return "\"" + String(decoding: bytes, as: UTF8.self) + "\""
+        }
+        return "{" + quoted.joined(separator: ",") + "}"
+    }
+
     // On bytes: a combining mark after a quote makes one Character of the two, which a search by Character misses.
     private static func doubled(_ text: String, _ byte: UInt8) -> String {
         guard text.utf8.contains(byte) else { return text }

@@ -19,7 +19,8 @@ package struct PGRows: Sendable {
 
     init(_ result: OpaquePointer) {
         let width = cpq_columns(result)
-        columns = (0..<width).map { String(cString: cpq_column_name(result, $0)) }
+        // The answer to COPY has columns without names.
+        columns = (0..<width).map { cpq_column_name(result, $0).map { String(cString: $0) } ?? "" }
         rows = (0..<cpq_rows(result)).map { row in
             (0..<width).map { column in
                 guard cpq_is_null(result, row, column) == 0, let bytes = cpq_value(result, row, column) else {

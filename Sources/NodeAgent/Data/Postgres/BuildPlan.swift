@@ -1,0 +1,117 @@
+import BasculeModel
+import BasculePostgres
+
+/// What is built on tables after their rows are in, without what an earlier run has built already.
+struct BuildPlan: Sendable {
+    struct Statement: Sendable {
+        var name: String
+        var sql: String
+        var weight: Int64
+    }
+
+    /// By table: may run side by side.
+    var indexes: [Int64: [Statement]] = [:]
+    /// By table: run one after the other once its indexes are there.
+    var closing: [Int64: [Statement]] = [:]
+    /// Parts attached to partitioned indexes, after all tables.
+    var attachments: [Statement] = []
+    /// Foreign keys, quick and not validated, one after the other.
+    var foreignKeys: [Statement] = []
+    /// Their validation, side by side.
+    var validations: [Statement] = []
+    /// Indexes of materialised views, after their refresh.
+    var viewIndexes: [Statement] = []
+
+    init(_ catalog: Catalog, existing: Existing) {
+        let constraints = Dictionary(uniqueKeysWithValues: catalog.constraints.map { ($0.oid, $0) })
+        let tables = catalog.byOid
+        for index in catalog.indexes {
+            let owner = index.constraint.flatMap { constraints[$0] }
+            if let parent = index.parent, !existing.attached.contains(index.quoted) {
+                attachments.append(
+                    Statement(
+                        name: index.quoted, sql: "ALTER INDEX \(parent) ATTACH PARTITION \(index.quoted)", weight: 0))
+            }
+            // What stands for a constraint and cannot be made from an index first is made by the constraint.
+            if let owner, owner.type == "x" || index.onPartitioned { continue }
+            let statement = Statement(name: index.quoted, sql: index.definition, weight: index.bytes)
+            if existing.relations.contains(index.quoted) { continue }
+            if tables[index.table] == nil { viewIndexes.append(statement) } else {
+                indexes[index.table, default: []].append(statement)
+            }
+        }
+        for constraint in catalog.constraints {
+            let name = "\(constraint.tableName).\(PGQuote.identifier(constraint.name))"
+            let only = constraint.type == "c" || constraint.type == "f" ? "" : "ONLY "
+            let alter =
+                "ALTER TABLE \(only)\(constraint.tableName) ADD CONSTRAINT \(PGQuote.identifier(constraint.name)) "
+            if constraint.type == "f" {
+                addForeignKey(constraint, name: name, alter: alter, existing: existing)
+                continue
+            }
+            if existing.constraints[name] != nil { continue }
+            var sql = alter + constraint.definition
+            if constraint.type == "p" || constraint.type == "u", !constraint.onPartitioned,
+                let index = catalog.indexes.first(where: { $0.constraint == constraint.oid })
+            {
+                let word = constraint.type == "p" ? "PRIMARY KEY" : "UNIQUE"
+                sql = alter + "\(word) USING INDEX \(PGQuote.identifier(index.name))\(constraint.deferral)"
+            }
+            closing[constraint.table, default: []].append(Statement(name: name, sql: sql, weight: 0))
+        }
+        for index in catalog.indexes where index.isReplicaIdentity {
+            guard let table = tables[index.table] else { continue }
+            let sql = "ALTER TABLE ONLY \(table.quoted) REPLICA IDENTITY USING INDEX \(PGQuote.identifier(index.name))"
+            closing[index.table, default: []].append(Statement(name: index.quoted, sql: sql, weight: 0))
+        }
+    }
+
+    private mutating func addForeignKey(_ constraint: Constraint, name: String, alter: String, existing: Existing) {
+        let endsUnchecked = constraint.definition.hasSuffix(" NOT VALID")
+        let validate = Statement(
+            name: name,
+            sql: "ALTER TABLE \(constraint.tableName) VALIDATE CONSTRAINT \(PGQuote.identifier(constraint.name))",
+            weight: 0)
+        switch existing.constraints[name] {
+        case .some(true): return
+        case .some(false): if !endsUnchecked { validations.append(validate) }
+        case .none:
+            // A partitioned table takes no unvalidated foreign key before version 18.
+            let plain = endsUnchecked || constraint.onPartitioned
+            foreignKeys.append(
+                Statement(name: name, sql: alter + constraint.definition + (plain ? "" : " NOT VALID"), weight: 0))
+            if !plain { validations.append(validate) }
+        }
+    }
+
+    var indexCount: Int { indexes.values.reduce(0) { $0 + $1.count } + viewIndexes.count }
+    var constraintCount: Int { closing.values.reduce(0) { $0 + $1.count } + foreignKeys.count }
+}
+
+/// What the target has already.
+struct Existing {
+    var relations: Set<String> = []
+    var attached: Set<String> = []
+    /// `schema.table."name"` → validated.
+    var constraints: [String: Bool] = [:]
+
+    init(_ connection: PGConnection) throws {
+        let names = try connection.query(
+            """
+            SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), c.relispartition
+            FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid >= 16384
+            """)
+        for row in names.rows {
+            relations.insert(row[0] ?? "")
+            if row[1] == "t" { attached.insert(row[0] ?? "") }
+        }
+        let rows = try connection.query(
+            """
+            SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), k.conname, k.convalidated
+            FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+            """)
+        for row in rows.rows {
+            constraints["\(row[0] ?? "").\(PGQuote.identifier(row[1] ?? ""))"] = row[2] == "t"
+        }
+    }
+}

@@ -1,0 +1,143 @@
+import BasculeModel
+import BasculePostgres
+
+/// The copy: schema, rows, indexes, constraints, from one snapshot of a live source. Runs again where it stopped.
+struct CopyTask: Sendable {
+    let sides: Sides
+    let progress: @Sendable (MoveProgress) -> Void
+    let isCancelled: @Sendable () -> Bool
+
+    enum Job: Sendable {
+        case load(Int64)
+        case index(Int64, BuildPlan.Statement)
+        case close(Int64)
+    }
+
+    func run() throws -> PostgresCopyReport {
+        let start = Clock.now()
+        let admin = try sides.admin()
+        let control = try sides.source()
+        let snapshot = try Snapshot(control)
+        let preflight = try Preflight(sides: sides, source: control, target: admin).run(resuming: true)
+        guard preflight.report.passes else { throw Preflight.refusal(preflight.report) }
+        let catalog = preflight.catalog
+        try Ledger.prepare(admin, owner: sides.move.owner)
+        let login = try LoadingRole.prepare(sides, admin: admin)
+        defer { login.retire(admin) }
+        let builder = SchemaBuilder(sides: sides, catalog: catalog, admin: admin)
+        let loader = try sides.loading(as: login)
+        progress(MoveProgress(subject: "", phase: "schema"))
+        try makeSchema(builder, admin: admin, loader: loader)
+        let plan = BuildPlan(catalog, existing: try Existing(admin))
+        let done = try Ledger.done(admin)
+        let copied = try load(catalog, plan: plan, done: done, snapshot: snapshot, login: login)
+        try finish(catalog, plan: plan, builder: builder, login: login, loader: loader)
+        try Sequences.set(from: control, to: loader, catalog.sequences)
+        // What was committed without waiting is on disk when this commit is.
+        try loader.query("SET synchronous_commit = on")
+        try Ledger.set(loader, "copied", snapshot.name)
+        return PostgresCopyReport(
+            copied: copied, alreadyDone: catalog.loadable.map(\.quoted).filter(done.contains),
+            findings: preflight.report.findings, indexes: plan.indexCount, constraints: plan.constraintCount,
+            seconds: Clock.now() - start)
+    }
+
+    private func makeSchema(_ builder: SchemaBuilder, admin: PGConnection, loader: PGConnection) throws {
+        let digest = try Schema.digest(builder.catalog.text, admin)
+        if let earlier = try Ledger.value(admin, "schema") {
+            guard earlier == digest else { throw Schema.changed(sides.move) }
+            return
+        }
+        try builder.prepareNamespaces()
+        try builder.createEarly(loader, digest: digest)
+    }
+
+    private func load(
+        _ catalog: Catalog, plan: BuildPlan, done: Set<String>, snapshot: Snapshot, login: LoadingRole
+    ) throws -> [PostgresTableCopy] {
+        let tables = catalog.byOid
+        let state = LoadState(plan: plan)
+        var jobs: [(priority: Int64, job: Job)] = []
+        let first = Int64(1) << 60
+        for table in catalog.tables {
+            if table.holdsRows, !done.contains(table.quoted) {
+                jobs.append((first + table.bytes, .load(table.oid)))
+            } else {
+                jobs += state.afterLoad(table.oid)
+            }
+        }
+        let pool = JobPool(jobs, isCancelled: isCancelled)
+        let sides = self.sides
+        let progress = self.progress
+        try pool.run(threads: sides.move.parallelism) { number in
+            let source = try sides.source()
+            try snapshot.adopt(source)
+            let target = try sides.loading(as: login)
+            pool.register(number, [source.canceller, target.canceller])
+            let loading = TableLoad(source: source, target: target, snapshot: snapshot.name, afterwards: false)
+            return { job in
+                switch job {
+                case .load(let oid):
+                    guard let table = tables[oid] else { return }
+                    let copy = try Meter.measure(table, progress, stop: { pool.shouldStop }) { tick in
+                        try loading.run(table, tick: tick)
+                    }
+                    state.add(copy)
+                    for (priority, job) in state.afterLoad(oid) { pool.add(job, priority: priority) }
+                case .index(let oid, let statement):
+                    progress(MoveProgress(subject: statement.name, phase: "index"))
+                    try Build.run(target, statement)
+                    if state.indexDone(oid) { pool.add(.close(oid), priority: first / 2) }
+                case .close(let oid):
+                    for statement in plan.closing[oid] ?? [] { try Build.run(target, statement) }
+                    if let table = tables[oid], table.holdsRows { try target.analyze(table.quoted) }
+                }
+            }
+        }
+        return state.copies
+    }
+
+    private func finish(
+        _ catalog: Catalog, plan: BuildPlan, builder: SchemaBuilder, login: LoadingRole, loader: PGConnection
+    ) throws {
+        progress(MoveProgress(subject: "", phase: "constraints"))
+        for statement in plan.attachments + plan.foreignKeys { try Build.run(loader, statement) }
+        try Build.parallel(plan.validations, sides: sides, login: login, isCancelled: isCancelled)
+        try builder.createLate(loader)
+        try Build.refresh(catalog, loader)
+        try Build.parallel(plan.viewIndexes, sides: sides, login: login, isCancelled: isCancelled)
+        for table in catalog.tables where table.kind == "p" { try loader.analyze(table.quoted) }
+        try builder.createFinals(loader)
+    }
+}
+
+/// What the threads of a load share.
+final class LoadState: @unchecked Sendable {
+    private let lock = Lock()
+    private let plan: BuildPlan
+    private var left: [Int64: Int]
+    private var finished: [PostgresTableCopy] = []
+
+    init(plan: BuildPlan) {
+        self.plan = plan
+        left = plan.indexes.mapValues(\.count)
+    }
+
+    /// What can start when a table's rows are in: its indexes, or at once its constraints.
+    func afterLoad(_ oid: Int64) -> [(priority: Int64, job: CopyTask.Job)] {
+        let indexes = plan.indexes[oid] ?? []
+        if indexes.isEmpty { return [(Int64(1) << 59, .close(oid))] }
+        return indexes.map { ($0.weight, .index(oid, $0)) }
+    }
+
+    /// True when it was the table's last index.
+    func indexDone(_ oid: Int64) -> Bool {
+        lock.held {
+            left[oid, default: 1] -= 1
+            return left[oid] == 0
+        }
+    }
+
+    func add(_ copy: PostgresTableCopy) { lock.held { finished.append(copy) } }
+    var copies: [PostgresTableCopy] { lock.held { finished.sorted { $0.table < $1.table } } }
+}

@@ -1,0 +1,37 @@
+import BasculeModel
+import BasculePostgres
+
+/// Moves a PostgreSQL database, proves the copy, and fences the source. Everything blocks; the caller owns the thread.
+package enum PostgresMover {
+    /// Runs one task. `resolve` gives the value of a fleet's secret; it is asked once. `progress` is called from
+    /// several threads, at most ten times a second for each. `isCancelled` is polled five times a second; a cancelled
+    /// task throws `cancelled` and can be run again. Throws `BasculeError`.
+    package static func run(
+        _ task: PostgresTask, resolve: (SecretName) throws -> Secret,
+        progress: @escaping @Sendable (MoveProgress) -> Void = { _ in },
+        isCancelled: @escaping @Sendable () -> Bool = { false }
+    ) throws -> PostgresReport {
+        let sides = Sides(move: task.move, secret: try resolve(task.move.source))
+        do {
+            return try perform(task, sides, progress, isCancelled)
+        } catch let error as PGError {
+            throw error.basculeError("moving the database", at: .thing(task.move.targetDatabase))
+        }
+    }
+
+    private static func perform(
+        _ task: PostgresTask, _ sides: Sides, _ progress: @escaping @Sendable (MoveProgress) -> Void,
+        _ isCancelled: @escaping @Sendable () -> Bool
+    ) throws -> PostgresReport {
+        switch task {
+        case .preflight:
+            let source = try sides.source()
+            let target = try sides.admin()
+            return .preflight(try Preflight(sides: sides, source: source, target: target).run(resuming: false).report)
+        case .copy:
+            return .copied(try CopyTask(sides: sides, progress: progress, isCancelled: isCancelled).run())
+        default:
+            throw BasculeError(.unsupported, "not yet")
+        }
+    }
+}

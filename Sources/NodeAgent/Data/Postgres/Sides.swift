@@ -1,0 +1,132 @@
+import BasculeModel
+import BasculePostgres
+
+/// How both databases of a move are reached, with sessions pinned so that values look the same on every server.
+struct Sides: Sendable {
+    let move: PostgresMove
+    let secret: Secret
+    /// The name under which the source's sessions appear, so that a fence knows its own.
+    static let application = "bascule-mover"
+
+    /// Anything that would change how a value or an expression is written, and every limit that would cut a long copy.
+    private static let pinned = [
+        ("search_path", "pg_catalog, pg_temp"), ("datestyle", "ISO, YMD"), ("intervalstyle", "postgres"),
+        ("timezone", "UTC"), ("extra_float_digits", "3"), ("bytea_output", "hex"), ("xmloption", "content"),
+        ("lc_monetary", "C"), ("lc_numeric", "C"), ("lc_time", "C"), ("quote_all_identifiers", "off"),
+        ("standard_conforming_strings", "on"), ("array_nulls", "on"), ("jit", "off"), ("statement_timeout", "0"),
+        ("lock_timeout", "0"), ("idle_in_transaction_session_timeout", "0"), ("transaction_timeout", "0"),
+        ("synchronize_seqscans", "off"),
+    ]
+
+    /// A session at the source. `row_security` is off: a hidden row is an error, never silence.
+    func source() throws -> PGConnection {
+        try PGConnection(
+            .conninfo(secret), application: Self.application,
+            settings: Self.pinned + [("row_security", "off"), ("default_transaction_read_only", "off")])
+    }
+
+    /// A session of the target's superuser, for our own statements only.
+    func admin() throws -> PGConnection {
+        try PGConnection(
+            .local(
+                socket: move.targetSocket, port: move.targetPort, database: move.targetDatabase,
+                user: move.targetUser, password: nil),
+            application: Self.application,
+            settings: Self.pinned + [("row_security", "off"), ("default_transaction_read_only", "off")])
+    }
+
+    /// A session that may run statements written by the source: it logs in as a role that owns nothing, and acts as the
+    /// owner. Not even RESET ROLE makes a superuser of it.
+    func loading(as login: LoadingRole) throws -> PGConnection {
+        let settings =
+            Self.pinned + [
+                ("synchronous_commit", "off"), ("check_function_bodies", "off"),
+                ("default_transaction_read_only", "off"),
+                ("maintenance_work_mem", "\(Memory.maintenance(parallelism: move.parallelism))MB"),
+                ("session_replication_role", "replica"), ("default_tablespace", ""),
+            ]
+        let connection = try login.connect(move: move, settings: settings)
+        do { try connection.query("SET ROLE \(PGQuote.identifier(move.owner))") } catch {
+            throw error.basculeError("acting as the owner", at: .thing(connection.place))
+        }
+        return connection
+    }
+}
+
+/// The role of the sessions that load: made for a move, with a password that only this process knows.
+struct LoadingRole: Sendable {
+    let name: String
+    let password: Secret
+    /// The socket's directory, or the loopback address where the socket wants peer authentication.
+    let host: String
+
+    /// Makes the role or renews its password, and finds out how it can log in.
+    static func prepare(_ sides: Sides, admin: PGConnection) throws -> LoadingRole {
+        let move = sides.move
+        let name = try self.name(admin)
+        var generator = SystemRandomNumberGenerator()
+        let hex = (0..<4).map { _ in String(generator.next() as UInt64, radix: 36) }.joined()
+        let role = PGQuote.identifier(name)
+        do {
+            // The password must not reach the server's log.
+            try admin.script("SET log_statement = 'none'; SET log_min_duration_statement = -1")
+            try admin.script("SET password_encryption = 'scram-sha-256'")
+            if try admin.query("SELECT FROM pg_roles WHERE rolname = $1", [name]).isEmpty {
+                try admin.query("CREATE ROLE \(role) NOINHERIT")
+            }
+            try admin.query(
+                """
+                ALTER ROLE \(role) LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS
+                PASSWORD \(PGQuote.literal(hex))
+                """)
+            try admin.query("GRANT \(PGQuote.identifier(move.owner)) TO \(role)")
+            try admin.query("GRANT SET ON PARAMETER session_replication_role TO \(role)")
+            try admin.query("GRANT CONNECT ON DATABASE \(PGQuote.identifier(move.targetDatabase)) TO \(role)")
+        } catch {
+            throw error.basculeError(
+                "making the loading role", at: .thing(admin.place),
+                hint: error.state == "42704" ? "The owner role \(move.owner) must exist before the move." : nil)
+        }
+        return try reachable(name: name, password: Secret(hex), move: move)
+    }
+
+    private static func name(_ admin: PGConnection) throws -> String {
+        // By number: two databases of one server may be loaded at the same time.
+        "bascule_load_\(try admin.query("SELECT oid FROM pg_database WHERE datname = current_database()").scalar ?? "")"
+    }
+
+    private static func reachable(name: String, password: Secret, move: PostgresMove) throws -> LoadingRole {
+        var last: any Error = BasculeError(.defect, "no way to log in was tried")
+        for host in [move.targetSocket, "127.0.0.1"] {
+            let role = LoadingRole(name: name, password: password, host: host)
+            do {
+                _ = try role.connect(move: move, settings: [])
+                return role
+            } catch { last = error }
+        }
+        throw BasculeError(
+            .postgresConnection, "The role that loads the data cannot log in at the target",
+            at: .thing("\(move.targetSocket):\(move.targetPort)/\(move.targetDatabase)"),
+            cause: (last as? BasculeError)?.cause ?? "\(last)",
+            hint: "Let pg_hba.conf accept scram-sha-256 from 127.0.0.1 (Debian's default) or over the socket.")
+    }
+
+    func connect(move: PostgresMove, settings: [(String, String)]) throws -> PGConnection {
+        try PGConnection(
+            .local(socket: host, port: move.targetPort, database: move.targetDatabase, user: name, password: password),
+            application: Sides.application, settings: settings)
+    }
+
+    /// The role can no longer log in; `drop` removes it for good.
+    func retire(_ admin: PGConnection) {
+        _ = try? admin.query("ALTER ROLE \(PGQuote.identifier(name)) NOLOGIN PASSWORD NULL")
+    }
+
+    static func drop(_ admin: PGConnection) throws {
+        let name = try self.name(admin)
+        guard try !admin.query("SELECT FROM pg_roles WHERE rolname = $1", [name]).isEmpty else { return }
+        try admin.query("DROP OWNED BY \(PGQuote.identifier(name))")
+        // DROP OWNED forgets rights on databases and parameters too; memberships go with the role.
+        try admin.query("DROP ROLE \(PGQuote.identifier(name))")
+    }
+}
