@@ -58,6 +58,10 @@ put SOURCE_DATABASE_URL "postgresql://migrator:$migrator_password@$SAAS_ADDRESS:
 put SOURCE_REDIS_URL "redis://default:$redis_password@$SAAS_ADDRESS:6379/0"
 put TSIG "hmac-sha256:bascule-shop:$tsig_secret"
 
+# PostgreSQL and Redis bind the node's address by name: after a reboot they may start before the address is there.
+echo 'net.ipv4.ip_nonlocal_bind = 1' >/etc/sysctl.d/60-girlycrea.conf
+echo 1 >/proc/sys/net/ipv4/ip_nonlocal_bind || true
+
 # --- PostgreSQL ------------------------------------------------------------------------------------------------------
 version=$(ls /etc/postgresql | sort -n | tail -1)
 cat >"/etc/postgresql/$version/main/conf.d/girlycrea.conf" <<END
