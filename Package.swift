@@ -59,12 +59,13 @@ let controller: [Target] = [
 let agent: [Target] = [
     target("BasculeResources", "Sources/NodeAgent/Resources", ["BasculeModel", "BasculeCrypto", "BasculePostgres", "BasculeNet"]),
     target("BasculeData", "Sources/NodeAgent/Data", ["BasculeModel", "BasculeCrypto", "BasculePostgres", "BasculeNet"]),
-    target(
-        "BasculeAgentCore", "Sources/NodeAgent/Core",
-        [
+    .target(
+        name: "BasculeAgentCore",
+        dependencies: [
             "BasculeModel", "BasculeCrypto", "BasculeProtocol", "BasculeExecution", "BasculeResources", "BasculeData",
             "BasculeNet", "BasculePostgres",
-        ]),
+        ],
+        path: "Sources/NodeAgent/Core", resources: [.embedInCode("bascule-agent.service")], swiftSettings: strict),
     .executableTarget(
         name: "bascule-agent", dependencies: ["BasculeAgentCore"], path: "Sources/NodeAgent/Main", swiftSettings: strict),
 ]

@@ -2,6 +2,15 @@
 package enum DataTask: Hashable, Codable, Sendable {
     case postgres(PostgresTask)
     case redis(RedisTask)
+
+    /// The secrets that it needs.
+    package var secrets: Set<SecretName> {
+        switch self {
+        case .postgres(let task): [task.move.source]
+        case .redis(let task):
+            Set([task.move.source, task.move.target.password, task.move.fenceLogin].compactMap { $0 })
+        }
+    }
 }
 
 /// What a mover reports.

@@ -1,0 +1,48 @@
+import BasculeModel
+import BasculeProtocol
+import FoundationEssentials
+import Glibc
+
+/// The agent's program: which word does what.
+package enum AgentCommand {
+    private static let help = """
+        bascule-agent: what Bascule runs on every node
+
+          bascule-agent daemon                 serve (what the unit runs)
+          bascule-agent connect                forced command: bridge standard input and output to the agent
+          bascule-agent edge                   forced command: one of the three words of the old edge
+          bascule-agent install --fleet-key K  put the agent on this machine (what the bootstrap runs)
+          bascule-agent status                 what this node is doing, on its own console
+          bascule-agent task                   a data task in a process of its own (what the agent runs)
+          bascule-agent version
+
+        """
+
+    /// The process's exit status.
+    package static func run(_ arguments: [String]) async -> Int32 {
+        let paths = AgentPaths()
+        do {
+            switch arguments.first {
+            case "daemon": try await AgentServer(paths: paths).run()
+            case "connect": try Bridge.run(socket: paths.socket)
+            case "edge": try EdgeWord.say(getenv("SSH_ORIGINAL_COMMAND").map { String(cString: $0) } ?? "", paths: paths)
+            case "install":
+                guard arguments.count == 3, arguments[1] == "--fleet-key" else { throw usage }
+                try Install.run(fleetKey: arguments[2], paths: paths)
+            case "status": try Console.status(paths: paths)
+            case "task": return DataChild.run()
+            case "version": print("bascule-agent \(ProtocolVersion.product) \(Install.architecture)")
+            case "help", "--help", "-h": print(help)
+            default: throw usage
+            }
+            return 0
+        } catch {
+            fputs("bascule-agent: \(BasculeError.wrapping(error, "failed"))\n", stderr)
+            return 1
+        }
+    }
+
+    private static var usage: BasculeError {
+        BasculeError(.invalidInput, "this is not a command of the agent", hint: "bascule-agent help lists them")
+    }
+}

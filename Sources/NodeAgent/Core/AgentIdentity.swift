@@ -1,0 +1,154 @@
+import BasculeCrypto
+import BasculeModel
+import BasculeProtocol
+import FoundationEssentials
+import Glibc
+import Synchronization
+
+/// What an agent is and has been told: keys, epoch, the migration's attempt and T0. Saved at every change.
+package final class AgentIdentity: Sendable {
+    /// T0 of one attempt of the migration: decided once, here, for everybody.
+    struct Attempt: Codable {
+        var number: Int
+        var t0: T0State
+    }
+
+    private struct Saved: Codable {
+        var sealingPublic: String
+        var sealingSecret: String
+        /// Key of the digests over secret content.
+        var nodeKey: String
+        var epoch: Int
+        var serial: Int
+        var secretsTag: String?
+        var attempt: Attempt?
+    }
+
+    private let path: String
+    private let saved: Mutex<Saved>
+    /// SHA-256 of the machine-id, cut: an identity that is not the machine-id itself.
+    package let machine: String
+
+    /// Loads the identity or makes a new one.
+    package init(path: String) throws {
+        self.path = path
+        let machineID = try DurableFile.read("/etc/machine-id") ?? []
+        machine = String(Digest(of: Array("bascule machine ".utf8) + machineID).rawValue.prefix(32))
+        if let known = try DurableFile.load(Saved.self, from: path) {
+            saved = Mutex(known)
+        } else {
+            let pair = try SealingKeyPair()
+            let fresh = Saved(
+                sealingPublic: Hex.encode(pair.publicKey), sealingSecret: Hex.encode(pair.secretKey),
+                nodeKey: Hex.encode(RandomBytes.make(32)), epoch: 0, serial: 0, secretsTag: nil, attempt: nil)
+            try DurableFile.save(fresh, to: path)
+            saved = Mutex(fresh)
+        }
+    }
+
+    private func change<T>(_ body: (inout Saved) throws -> T) throws -> T {
+        try saved.withLock { current in
+            var copy = current
+            let result = try body(&copy)
+            try DurableFile.save(copy, to: path)
+            current = copy
+            return result
+        }
+    }
+
+    package var nodeKey: [UInt8] { saved.withLock { Hex.decode($0.nodeKey) ?? [] } }
+    package var sealingPublic: String { saved.withLock { $0.sealingPublic } }
+    package var epoch: Int { saved.withLock { $0.epoch } }
+    package var secretsTag: String? { saved.withLock { $0.secretsTag } }
+    package var attempt: (number: Int, t0: T0State)? { saved.withLock { $0.attempt.map { ($0.number, $0.t0) } } }
+
+    /// The pair that opens secrets sealed to this node.
+    package var sealing: SealingKeyPair {
+        saved.withLock { SealingKeyPair(publicKey: Hex.decode($0.sealingPublic) ?? [], secretKey: Hex.decode($0.sealingSecret) ?? []) }
+    }
+
+    /// Refuses an epoch below the highest one seen; remembers a higher one.
+    package func meet(epoch: Int, holder: String) throws {
+        let known = self.epoch
+        guard epoch >= known else {
+            throw BasculeError(
+                .staleController, "this controller's epoch \(epoch) is older than epoch \(known), which this node has seen",
+                hint: "another controller has taken this fleet over; do not use this copy of the store any more")
+        }
+        if epoch > known { try change { $0.epoch = epoch } }
+    }
+
+    package func set(secretsTag: String) throws { try change { $0.secretsTag = secretsTag } }
+
+    /// Begins an attempt of the migration. An attempt that was decided stays decided.
+    package func begin(attempt number: Int) throws {
+        if let known = attempt, known.number >= number { return }
+        try change { $0.attempt = Attempt(number: number, t0: .pending) }
+    }
+
+    /// The one compare-and-set of T0: gives the state that holds from now on.
+    package func decide(attempt number: Int, as state: T0State) throws -> T0State {
+        try change { saved in
+            guard saved.attempt?.number == number else {
+                throw BasculeError(.defect, "attempt \(number) of the migration is not the one that this node conducts")
+            }
+            if saved.attempt?.t0 == .pending { saved.attempt?.t0 = state }
+            return saved.attempt?.t0 ?? .pending
+        }
+    }
+}
+
+extension ErrorCode {
+    /// A controller whose lease was taken over.
+    package static let staleController: ErrorCode = "stale-controller"
+}
+
+/// The secrets that this node was given, opened only when they are needed.
+package final class AgentSecrets: Sendable {
+    private let path: String
+    private let identity: AgentIdentity
+    private let sealed: Mutex<[SecretName: String]>
+
+    package init(path: String, identity: AgentIdentity) throws {
+        (self.path, self.identity) = (path, identity)
+        let known = try DurableFile.load([SealedSecret].self, from: path) ?? []
+        sealed = Mutex(Dictionary(known.map { ($0.name, $0.sealed) }, uniquingKeysWith: { $1 }))
+    }
+
+    /// Adds or replaces secrets; those that are not named stay (a running segment may still need them).
+    package func put(_ secrets: [SealedSecret], tag: String) throws {
+        for secret in secrets {
+            guard let bytes = Hex.decode(secret.sealed) else {
+                throw BasculeError(.protocolViolation, "the sealed secret \(secret.name) is not hexadecimal")
+            }
+            _ = try identity.sealing.open(bytes)
+        }
+        try sealed.withLock { known in
+            for secret in secrets { known[secret.name] = secret.sealed }
+            try DurableFile.save(known.map { SealedSecret(name: $0.key, sealed: $0.value) }.sorted { $0.name < $1.name }, to: path)
+        }
+        try identity.set(secretsTag: tag)
+    }
+
+    /// Forgets secrets, for example the credentials of the sources at *finish*.
+    package func forget(_ names: Set<SecretName>) throws {
+        try sealed.withLock { known in
+            for name in names { known[name] = nil }
+            try DurableFile.save(known.map { SealedSecret(name: $0.key, sealed: $0.value) }.sorted { $0.name < $1.name }, to: path)
+        }
+    }
+
+    /// Opens one secret. Throws `secret-missing`.
+    package func resolve(_ name: SecretName) throws -> Secret {
+        guard let hex = sealed.withLock({ $0[name] }), let bytes = Hex.decode(hex) else {
+            throw BasculeError(
+                .secretMissing, "this node does not have the secret \(name)", hint: "set it with: bascule secret set \(name)")
+        }
+        return Secret(bytes: try identity.sealing.open(bytes))
+    }
+}
+
+extension ErrorCode {
+    /// A secret that a resource or task needs is not set.
+    package static let secretMissing: ErrorCode = "secret-missing"
+}

@@ -1,0 +1,26 @@
+import BasculeModel
+
+/// Where the agent keeps what. Everything hangs below two directories, so that a test can have its own.
+package struct AgentPaths: Sendable {
+    /// `/var/lib/bascule`: survives a boot, root only.
+    package var state: String
+    /// `/run/bascule`: gone after a boot.
+    package var runtime: String
+
+    package init(state: String = "/var/lib/bascule", runtime: String = "/run/bascule") {
+        (self.state, self.runtime) = (state, runtime)
+    }
+
+    var journal: String { "\(state)/journal/current" }
+    var identity: String { "\(state)/identity.json" }
+    var secrets: String { "\(state)/secrets.json" }
+    var blobs: String { "\(state)/blobs" }
+    var snapshots: String { "\(state)/snapshots" }
+    var keys: String { "\(state)/keys" }
+    var edge: String { "\(state)/edge.json" }
+    package var socket: String { "\(runtime)/agent.sock" }
+    /// The installed program.
+    package static let program = "/usr/local/lib/bascule/bascule-agent"
+    /// The user that the controller's key logs in as.
+    package static let user = "bascule"
+}

@@ -1,0 +1,79 @@
+import BasculeModel
+import BasculeProtocol
+import BasculeResources
+import Dispatch
+import Glibc
+import Synchronization
+
+/// The agent's daemon: listens on its socket, serves each connection on a thread, runs what was accepted.
+package final class AgentServer: Sendable {
+    private let services: AgentServices
+    private let keeper: SegmentKeeper
+
+    package init(paths: AgentPaths) throws {
+        services = try AgentServices(paths: paths)
+        keeper = SegmentKeeper(services: services)
+    }
+
+    /// Serves for ever. Throws where the socket cannot be opened or the journal is damaged.
+    package func run() async throws {
+        signal(SIGPIPE, SIG_IGN)
+        try await keeper.resume()
+        do { try services.edge.restore() } catch { services.log("the edge could not be restored: \(error)") }
+        try DurableFile.makeDirectory(services.paths.runtime, mode: 0o755)
+        let listener = try UnixSocket.listen(services.paths.socket, group: Accounts.group(of: AgentPaths.user))
+        Thread.detach { [self] in
+            while true {
+                let connection = accept4(listener, nil, nil, Int32(SOCK_CLOEXEC.rawValue))
+                guard connection >= 0 else {
+                    if errno == EINTR || errno == ECONNABORTED { continue }
+                    services.log("could not accept a connection: \(String(cString: strerror(errno)))")
+                    sleep(1)
+                    continue
+                }
+                let session = AgentSession(descriptor: connection, services: services, keeper: keeper)
+                Thread.detach { session.serve() }
+            }
+        }
+        services.log("bascule-agent \(ProtocolVersion.product) listens at \(services.paths.socket)")
+        while true {
+            try? await Task.sleep(for: .seconds(1))
+            let edge = services.edge
+            if edge.mode == .maintenance { try? await Blocking.run { edge.tick() } }
+        }
+    }
+}
+
+/// A thread with a small stack.
+enum Thread {
+    private final class Box: Sendable {
+        let body: @Sendable () -> Void
+        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+    }
+
+    /// Runs `body` on a thread of its own.
+    static func detach(_ body: @escaping @Sendable () -> Void) {
+        var attributes = pthread_attr_t()
+        pthread_attr_init(&attributes)
+        pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
+        pthread_attr_setstacksize(&attributes, 512 << 10)
+        defer { pthread_attr_destroy(&attributes) }
+        var thread = pthread_t()
+        let box = Unmanaged.passRetained(Box(body))
+        let status = pthread_create(&thread, &attributes, { context in
+            guard let context else { return nil }
+            Unmanaged<Box>.fromOpaque(context).takeRetainedValue().body()
+            return nil
+        }, box.toOpaque())
+        if status != 0 {
+            box.release()
+            fputs("could not start a thread: \(String(cString: strerror(status)))\n", stderr)
+        }
+    }
+}
+
+/// Account look-ups that the daemon itself needs.
+enum Accounts {
+    /// The primary group of a user, nil where there is no such user.
+    static func group(of user: String) -> gid_t? { getpwnam(user).map { $0.pointee.pw_gid } }
+}

@@ -1,0 +1,40 @@
+import BasculeCrypto
+import BasculeModel
+import BasculeResources
+import Glibc
+
+/// What the parts of the agent share.
+package struct AgentServices: Sendable {
+    package let paths: AgentPaths
+    package let identity: AgentIdentity
+    package let secrets: AgentSecrets
+    package let journal: AgentJournal
+    package let edge: EdgeKeeper
+    package let started: Double
+
+    /// Opens the agent's state, making what is missing.
+    package init(paths: AgentPaths) throws {
+        self.paths = paths
+        for directory in [paths.state, "\(paths.state)/journal", paths.blobs, paths.snapshots, paths.keys] {
+            try DurableFile.makeDirectory(directory)
+        }
+        identity = try AgentIdentity(path: paths.identity)
+        secrets = try AgentSecrets(path: paths.secrets, identity: identity)
+        journal = try AgentJournal(path: paths.journal, clock: { WallClock.now() })
+        edge = EdgeKeeper(paths: paths)
+        started = WallClock.monotonic()
+    }
+
+    /// What the keepers of resources need.
+    func context(
+        progress: @escaping @Sendable (String) -> Void = { _ in }, isCancelled: @escaping @Sendable () -> Bool = { false }
+    ) -> NodeContext {
+        let (secrets, blobs) = (secrets, paths.blobs)
+        return NodeContext(
+            stateDirectory: paths.state, resolve: { try secrets.resolve($0) }, nodeKey: identity.nodeKey,
+            blobPath: { "\(blobs)/\($0.rawValue)" }, progress: progress, isCancelled: isCancelled)
+    }
+
+    /// One line for the node's own journal.
+    func log(_ line: String) { fputs("\(line)\n", stderr) }
+}

@@ -1,0 +1,45 @@
+import BasculeModel
+import Glibc
+
+/// What the forced command runs: copies standard input and output to the agent's socket and back, nothing else.
+package enum Bridge {
+    /// Returns when either side has ended. Throws where no agent listens.
+    package static func run(socket path: String) throws {
+        let agent = try UnixSocket.connect(path)
+        defer { close(agent) }
+        signal(SIGPIPE, SIG_IGN)
+        var open = [pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0), pollfd(fd: agent, events: Int16(POLLIN), revents: 0)]
+        var buffer = [UInt8](repeating: 0, count: 262_144)
+        while open[1].fd >= 0 {
+            guard poll(&open, 2, -1) >= 0 || errno == EINTR else { return }
+            for (index, sink) in [(0, agent), (1, STDOUT_FILENO)] where open[index].revents != 0 {
+                let count = read(open[index].fd, &buffer, buffer.count)
+                if count < 0, errno == EINTR || errno == EAGAIN { continue }
+                if count <= 0 {
+                    if index == 0 { shutdown(agent, Int32(SHUT_WR)) }
+                    open[index].fd = -1
+                    continue
+                }
+                guard writeAll(buffer[..<count], to: sink) else { return }
+            }
+        }
+    }
+
+    private static func writeAll(_ bytes: ArraySlice<UInt8>, to descriptor: Int32) -> Bool {
+        var rest = bytes
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+            if count < 0 {
+                if errno == EINTR { continue }
+                if errno == EAGAIN {
+                    var wait = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                    poll(&wait, 1, 1000)
+                    continue
+                }
+                return false
+            }
+            rest = rest.dropFirst(count)
+        }
+        return true
+    }
+}

@@ -1,0 +1,78 @@
+import BasculeExecution
+import BasculeModel
+import BasculeResources
+
+extension SegmentPerformer {
+    /// Observes again, changes only what was planned, observes, verifies.
+    func converge(_ items: [ConvergeItem], _ step: Step, interrupted: Bool) async throws -> StepResult {
+        let services = services
+        let control = control
+        let (segment, sink) = (segment, sink)
+        return try await Blocking.run {
+            let context = services.context(
+                progress: { sink.progress(StepProgress(step: step.id, line: $0)) }, isCancelled: { control.isCancelled })
+            let decided = try Convergence.decide(items, ResourceKeeper.observe(items.map(\.desired), context), interrupted: interrupted)
+            guard !decided.changes.isEmpty else { return decided.nothingToDo }
+            let captures = try decided.changes.map { ($0.0.id, try ResourceKeeper.capture($0.0, context)) }
+            try SnapshotKeeper(paths: services.paths).add(captures, to: segment.id, of: segment.plan)
+            Failpoint.hit("agent.converge.apply")
+            try ResourceKeeper.apply(decided.changes, context)
+            Failpoint.hit("agent.converge.verify")
+            let after = ResourceKeeper.observe(decided.changes.map(\.0), context)
+            for (desired, observation) in zip(decided.changes.map(\.0), after) {
+                if case .change(let rest) = desired.resource.verdict(observation.observed) {
+                    let what = rest.differences.map { "\($0.attribute) is \($0.before ?? "absent"), not \($0.after ?? "absent")" }
+                    throw BasculeError(
+                        .didNotConverge, "\(desired.id) was changed and is still not as desired: \(what.joined(separator: "; "))",
+                        hint: "something else on the node may set it; look at the node's journal")
+                }
+            }
+            return StepResult(
+                .done, decided.summary,
+                changes: Dictionary(decided.changes.map { ($0.0.id, $0.1) }, uniquingKeysWith: { $1 }))
+        }
+    }
+}
+
+/// The decision of a converging step, pure: what to change, or why not.
+struct Convergence {
+    var changes: [(DesiredResource, Change)] = []
+    var satisfied: [String] = []
+    var unreachable: [String] = []
+
+    /// Throws `changed-underneath` where a resource is neither as it was when planned nor as desired. A step that was
+    /// interrupted may find its own half-done work: what it finds then is judged anew.
+    static func decide(_ items: [ConvergeItem], _ observations: [Observation], interrupted: Bool) throws -> Convergence {
+        var result = Convergence()
+        for (item, observation) in zip(items, observations) {
+            switch item.desired.resource.verdict(observation.observed) {
+            case .satisfied(let reason): result.satisfied.append(reason)
+            case .unreachable(let reason):
+                if case .unobservable = observation.observed {
+                    throw BasculeError(.didNotConverge, "\(item.desired.id) \(reason)", hint: "look at the node's journal")
+                }
+                result.unreachable.append(reason)
+            case .change(let change):
+                if let before = item.before, before != observation.digest, !interrupted {
+                    throw BasculeError(
+                        .changedUnderneath, "\(item.desired.id) changed after the plan was made",
+                        hint: "look at what changed it, then plan again: bascule plan")
+                }
+                result.changes.append((item.desired, change))
+            }
+        }
+        return result
+    }
+
+    var nothingToDo: StepResult {
+        unreachable.isEmpty
+            ? StepResult(.satisfied, satisfied.first ?? "nothing to do")
+            : StepResult(.unreachable, unreachable.joined(separator: "; "))
+    }
+
+    var summary: String {
+        changes.count == 1
+            ? changes[0].1.differences.map { "\($0.attribute)\($0.after.map { " → \($0)" } ?? "")" }.joined(separator: ", ")
+            : "\(changes.count) changes"
+    }
+}

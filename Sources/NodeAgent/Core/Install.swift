@@ -1,0 +1,70 @@
+import BasculeModel
+import BasculeProtocol
+import BasculeResources
+import Glibc
+
+/// Puts the agent on a machine: user, unit, forced-command key. Run once as root by the bootstrap; harmless to repeat.
+package enum Install {
+    package static var architecture: String {
+        #if arch(x86_64)
+            "x86_64"
+        #elseif arch(arm64)
+            "aarch64"
+        #else
+            "unknown"
+        #endif
+    }
+
+    /// - Parameter fleetKey: the controller's public key line, which may talk to the agent and nothing else.
+    package static func run(fleetKey: String, paths: AgentPaths) throws {
+        guard getuid() == 0 else { throw BasculeError(.unsupported, "installing the agent needs root", hint: "log in as root, or use sudo") }
+        if getpwnam(AgentPaths.user) == nil {
+            try Subprocess.require(
+                ["useradd", "--system", "--user-group", "--home-dir", "/nonexistent", "--no-create-home", "--shell", "/bin/sh", AgentPaths.user],
+                code: .commandFailed, "the user \(AgentPaths.user) could not be made")
+            // A locked password would also lock out keys under some PAM set-ups; `*` means no password at all.
+            try Subprocess.require(["usermod", "--password", "*", AgentPaths.user], code: .commandFailed, "the user \(AgentPaths.user) could not be prepared")
+        }
+        try AuthorizedKeys.admit(fleetKey, command: "\(AgentPaths.program) connect", purpose: "controller")
+        try DurableFile.makeDirectory("/etc/ssh/sshd_config.d", mode: 0o755)
+        let before = try DurableFile.read(sshd)
+        let wanted = Array(sshdText.utf8)
+        if before != wanted {
+            try DurableFile.write(wanted, to: sshd, mode: 0o644)
+            let check = try Subprocess.run(["sshd", "-t"], Subprocess.Options())
+            guard check.status == 0 else {
+                if let before { try DurableFile.write(before, to: sshd, mode: 0o644) } else { unlink(sshd) }
+                throw BasculeError(.checkFailed, "sshd refuses the agent's drop-in", cause: check.cause())
+            }
+            try Subprocess.require(["systemctl", "reload", "ssh"], code: .commandFailed, "sshd could not be reloaded")
+        }
+        try DurableFile.write(PackageResources.bascule_agent_service, to: "/etc/systemd/system/bascule-agent.service", mode: 0o644)
+        try Subprocess.require(["systemctl", "daemon-reload"], code: .commandFailed, "systemd could not read the agent's unit")
+        try Subprocess.require(["systemctl", "enable", "--quiet", "bascule-agent.service"], code: .commandFailed, "the agent's unit could not be enabled")
+        try Subprocess.require(["systemctl", "restart", "bascule-agent.service"], code: .commandFailed, "the agent did not start")
+        try waitForSocket(paths)
+    }
+
+    private static let sshd = "/etc/ssh/sshd_config.d/50-bascule.conf"
+    private static let sshdText = """
+        # Written by bascule-agent. The agent's user may only run what its keys' forced commands name.
+        Match User \(AgentPaths.user)
+            AuthorizedKeysFile \(AuthorizedKeys.path)
+            PasswordAuthentication no
+            KbdInteractiveAuthentication no
+
+        """
+
+    private static func waitForSocket(_ paths: AgentPaths) throws {
+        let deadline = WallClock.monotonic() + 15
+        while WallClock.monotonic() < deadline {
+            if let descriptor = try? UnixSocket.connect(paths.socket) {
+                close(descriptor)
+                return
+            }
+            usleep(20_000)
+        }
+        let log = try Subprocess.run(["journalctl", "-u", "bascule-agent", "-n", "20", "-o", "cat", "--no-pager"], Subprocess.Options())
+        throw BasculeError(.agentDown, "the agent was installed and does not answer", cause: log.cause(), hint: "look at: journalctl -u bascule-agent")
+    }
+}

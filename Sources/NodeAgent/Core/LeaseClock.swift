@@ -1,0 +1,39 @@
+import BasculeModel
+import Synchronization
+
+/// The freeze's lease: from the first step of *freeze* to T0 there are only so many seconds.
+final class LeaseClock: Sendable {
+    private let lease: MigrationLease?
+    private let control: SegmentControl
+    /// On the monotonic clock.
+    private let ends = Mutex<Double?>(nil)
+
+    /// A freeze that began before a crash of the agent gets a lease of full length again: what was lost with the crash
+    /// is how much of it was left, and the rollback needs time too.
+    init(_ lease: MigrationLease?, control: SegmentControl, alreadyFrozen: Bool) {
+        (self.lease, self.control) = (lease, control)
+        if alreadyFrozen { start() }
+    }
+
+    func start() {
+        guard let lease else { return }
+        ends.withLock { if $0 == nil { $0 = WallClock.monotonic() + lease.seconds } }
+        control.set(leaseEnds: ends.withLock { $0 })
+    }
+
+    /// T0 has passed: the lease is over.
+    func end() {
+        ends.withLock { $0 = nil }
+        control.set(leaseEnds: nil)
+    }
+
+    /// Seconds left; nil where no lease runs.
+    var left: Double? { ends.withLock { $0 }.map { $0 - WallClock.monotonic() } }
+
+    func check() throws {
+        guard let left, left <= 0, lease?.ifAlone == .rollback else { return }
+        throw BasculeError(
+            .leaseExpired, "the freeze took longer than its lease of \(Int(lease?.seconds ?? 0)) s",
+            hint: "the old system serves again; widen migration.window.length or find out what was slow")
+    }
+}

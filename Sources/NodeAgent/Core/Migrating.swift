@@ -1,0 +1,148 @@
+import BasculeModel
+import BasculeNet
+import BasculeResources
+
+extension SegmentPerformer {
+    /// One action of the migration.
+    func migrate(_ task: MigrationTask, _ step: Step) async throws -> StepResult {
+        let services = services
+        switch task {
+        case .prepareEdge(let spec):
+            try await Blocking.run { try services.edge.install(spec) }
+            return StepResult(.done, "ready to show maintenance and to pass on to \(spec.newAddress)")
+        case .removeEdge:
+            try await Blocking.run { try services.edge.remove() }
+            return StepResult(.done, "removed")
+        case .edge(let link, let mode):
+            return try await tellEdge(link, mode)
+        case .site(let domains, let open):
+            try await Blocking.run { try SiteGate.set(domains, open: open) }
+            return StepResult(.done, open ? "customers are let in" : "customers see the maintenance page")
+        case .fence(let task), .prove(let task):
+            return try await fenceOrProve(task, step)
+        case .journey(let gate):
+            return try await walk(gate, step)
+        case .decide(let spec):
+            return try await decide(spec, step)
+        case .checkDNS(let change):
+            return try await checkDNS(change)
+        case .switchDNS(let change):
+            return try await switchDNS(change)
+        case .open(let domains):
+            return try await open(domains)
+        case .watch(let criteria):
+            return try await watch(criteria, step)
+        }
+    }
+
+    /// Data tasks that need what an earlier step of this segment learnt: a fence takes what its capture noted, and a
+    /// comparison reuses the digests of a source that has been fenced since.
+    private func fenceOrProve(_ task: DataTask, _ step: Step) async throws -> StepResult {
+        let known = outputs.withLock { Array($0.values) }
+        switch task {
+        case .postgres(.fenceAcquire(let move, _)), .postgres(.fenceProve(let move, _)), .postgres(.fenceRelease(let move, _)):
+            let fence: PostgresFence? = known.lazy.compactMap { output in
+                if case .data(.postgres(.captured(let fence))) = output, fence.database == self.databaseName(of: move, known) { fence } else { nil }
+            }.first
+            guard let fence else { return StepResult(.satisfied, "the fence was never taken") }
+            let filled: PostgresTask =
+                switch task {
+                case .postgres(.fenceAcquire): .fenceAcquire(move, fence)
+                case .postgres(.fenceProve): .fenceProve(move, fence)
+                default: .fenceRelease(move, fence)
+                }
+            return try await self.move(.postgres(filled), step)
+        case .postgres(.verify(let move, source: nil)):
+            let digests: PostgresDigests? = known.lazy.compactMap { output in
+                if case .data(.postgres(.synced(let sync))) = output { sync.source } else { nil }
+            }.first
+            return try await self.move(.postgres(.verify(move, source: digests)), step)
+        case .redis(.fenceAcquire(let move, _, let seconds)):
+            guard let fence = redisFence(known) else { return StepResult(.satisfied, "the fence was never taken") }
+            return try await self.move(.redis(.fenceAcquire(move, fence, seconds: seconds)), step)
+        case .redis(.fenceProve(let move, _)):
+            guard let fence = redisFence(known) else { return StepResult(.satisfied, "the fence was never taken") }
+            return try await self.move(.redis(.fenceProve(move, fence)), step)
+        case .redis(.fenceRelease(let move, _)):
+            guard let fence = redisFence(known) else { return StepResult(.satisfied, "the fence was never taken") }
+            return try await self.move(.redis(.fenceRelease(move, fence)), step)
+        default:
+            return try await self.move(task, step)
+        }
+    }
+
+    private func databaseName(of move: PostgresMove, _ known: [StepOutput]) -> String? {
+        known.lazy.compactMap { if case .data(.postgres(.captured(let fence))) = $0 { fence.database } else { nil } }.first
+    }
+
+    private func redisFence(_ known: [StepOutput]) -> RedisFence? {
+        known.lazy.compactMap { if case .data(.redis(let report)) = $0 { report.fence } else { nil } }.first
+    }
+
+    /// Waits for the answer. Unanswered means the declared policy.
+    private func decide(_ spec: DecisionSpec, _ step: Step) async throws -> StepResult {
+        control.set(waitingForDecision: true)
+        defer { control.set(waitingForDecision: false) }
+        let patience = WallClock.monotonic() + min(spec.patience, max(0, (lease.left ?? spec.patience) - 1))
+        var shown = 0.0
+        while control.decision == nil, !spec.automatic, WallClock.monotonic() < patience {
+            let now = WallClock.monotonic()
+            if now - shown >= 5 {
+                shown = now
+                progress(step, "waiting for bascule go or bascule no-go, \(Int(patience - now)) s left")
+            }
+            try? await Task.sleep(for: .milliseconds(100))
+        }
+        let answer: Decision
+        let who: String
+        if let said = control.decision {
+            (answer, who) = (said, "the administrator")
+        } else if spec.automatic {
+            (answer, who) = (.go, "approve: auto, every gate passed")
+        } else if spec.ifAlone == .hold {
+            while control.decision == nil, (lease.left ?? 0) > -3600 { try? await Task.sleep(for: .milliseconds(200)) }
+            (answer, who) = (control.decision ?? .noGo, control.decision == nil ? "nobody for an hour" : "the administrator")
+        } else {
+            (answer, who) = (.noGo, "nobody answered; ifAlone: rollback")
+        }
+        let proof = evidence("go or no-go", "\(answer.rawValue) (\(who))", passed: answer == .go)
+        guard answer == .go else {
+            let error = BasculeError(.noGo, "the decision was no-go: \(who)", hint: "the old system serves again; bascule apply starts another attempt")
+            return StepResult(.failed, proof.value, error: error, evidence: [proof], output: .decision(answer))
+        }
+        return StepResult(.done, proof.value, evidence: [proof], output: .decision(answer))
+    }
+
+    /// T0: decided once, here; then the door opens.
+    private func open(_ domains: [String]) async throws -> StepResult {
+        let attempt = segment.lease?.attempt ?? 0
+        let state = try services.identity.decide(attempt: attempt, as: .open)
+        guard state == .open else {
+            throw BasculeError(.alreadyDecided, "attempt \(attempt) of the migration was already rolled back", hint: "bascule apply starts another attempt")
+        }
+        lease.end()
+        try await Blocking.run { try SiteGate.set(domains, open: true) }
+        return StepResult(.done, "T0: the new system takes writes")
+    }
+
+    private func walk(_ gate: JourneyGate, _ step: Step) async throws -> StepResult {
+        let result = try await JourneyWalk.run(gate, services: services)
+        let proof = evidence(
+            "journey \(gate.journey.name)", result.line, threshold: "every step", passed: result.isGood, measure: result.totalMilliseconds, unit: "ms")
+        guard result.isGood else {
+            let error = BasculeError(
+                .journeyFailed, "the journey \(gate.journey.name) failed: \(result.line)", hint: "look at the app's own journal on the node: journalctl -u 'bascule-*'")
+            return StepResult(.failed, result.line, error: error, evidence: [proof], output: .journey(result))
+        }
+        return StepResult(.done, result.line, evidence: [proof], output: .journey(result))
+    }
+}
+
+extension ErrorCode {
+    /// The answer to go or no-go was no-go.
+    package static let noGo: ErrorCode = "no-go"
+    /// T0 of this attempt was decided otherwise before.
+    package static let alreadyDecided: ErrorCode = "already-decided"
+    /// A customer's path through the app did not work.
+    package static let journeyFailed: ErrorCode = "journey-failed"
+}

@@ -1,0 +1,63 @@
+import BasculeModel
+import Glibc
+
+/// Unix stream sockets: the agent's only door.
+enum UnixSocket {
+    private static func address(_ path: String) throws -> sockaddr_un {
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        let bytes = Array(path.utf8)
+        guard bytes.count < MemoryLayout.size(ofValue: address.sun_path) else {
+            throw BasculeError(.invalidInput, "the socket path \(path) is too long")
+        }
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
+        return address
+    }
+
+    /// A connected descriptor.
+    static func connect(_ path: String) throws -> Int32 {
+        var address = try address(path)
+        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        let result = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        guard result == 0 else {
+            let failure = DurableFile.failure("reach the agent at", path)
+            close(descriptor)
+            throw BasculeError(
+                .agentDown, failure.message, cause: failure.cause, hint: "look at: systemctl status bascule-agent")
+        }
+        return descriptor
+    }
+
+    /// A listening descriptor that only root and `group` can connect to.
+    static func listen(_ path: String, group: gid_t?) throws -> Int32 {
+        var address = try address(path)
+        unlink(path)
+        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        let result = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) }
+        }
+        guard result == 0, chmod(path, 0o660) == 0, chown(path, 0, group ?? 0) == 0, Glibc.listen(descriptor, 64) == 0 else {
+            let failure = DurableFile.failure("listen at", path)
+            close(descriptor)
+            throw failure
+        }
+        return descriptor
+    }
+
+    /// The user that the peer of a connected socket runs as.
+    static func peerUser(_ descriptor: Int32) -> uid_t? {
+        var credentials = ucred()
+        var size = socklen_t(MemoryLayout<ucred>.size)
+        guard getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0 else { return nil }
+        return credentials.uid
+    }
+}
+
+extension ErrorCode {
+    /// The agent does not answer on its own node.
+    package static let agentDown: ErrorCode = "agent-down"
+}
