@@ -22,6 +22,10 @@ struct LabBoot: Sendable {
             let words = (LabFiles.read("\(path).pub") ?? "").split(separator: " ")
             record.hostKeys.append(words.prefix(2).joined(separator: " "))
         }
+        // A node's identity is not what a test with a pulled plug wants to lose.
+        if record.spec.disk != .host {
+            _ = try await Command.run(["sync", "-f", node.disk]).requireSuccess("flushing a node's disk")
+        }
     }
 
     /// Mounts what is not mounted: everything at first, and after a reboot of the host.

@@ -90,7 +90,7 @@ extension Lab {
         }
     }
 
-    private func halt(_ name: NodeName, _ end: (NodeRecord, LabCgroup) async throws -> Void) async throws {
+    func halt(_ name: NodeName, _ end: (NodeRecord, LabCgroup) async throws -> Void) async throws {
         var record = try record(of: name)
         guard let lab = paths.loadLab(labName) else { throw BasculeError(.defect, "a node without a lab") }
         let node = paths.node(name, of: labName)

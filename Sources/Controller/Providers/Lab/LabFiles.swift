@@ -87,6 +87,17 @@ enum LabMounts {
         }
     }
 
+    /// Makes a directory a mount of its own whose changes reach every namespace that copied it. systemd-nspawn copies
+    /// all mounts of its start into the node's namespace; where the host's are private, a node would hold its
+    /// neighbours' disks until it ends itself, long after they were unmounted here.
+    static func share(_ directory: String) throws {
+        if isMounted(directory) { return }
+        guard mount(directory, directory, nil, UInt(MS_BIND), nil) == 0,
+            mount(nil, directory, nil, UInt(MS_PRIVATE), nil) == 0,
+            mount(nil, directory, nil, UInt(MS_SHARED), nil) == 0
+        else { throw LabFiles.failure("system could not be shared", directory) }
+    }
+
     /// Detaches a mount at exactly this path; nothing if there is none.
     static func detach(_ path: String) {
         while umount2(path, 2 | 8) == 0 {}  // MNT_DETACH | UMOUNT_NOFOLLOW

@@ -46,8 +46,9 @@ struct LabImageBuilder: Sendable {
         progress("building a layer on \(image.base.rawValue), once: \(packages)")
         let root = "\(target)/root"
         for directory in ["root", "upper", "work"] { try LabFiles.makeDirectory("\(target)/\(directory)") }
-        try LabMounts.overlay(lower: [base], upper: "\(target)/upper", work: "\(target)/work", at: root)
+        try LabMounts.share(target)
         defer { LabMounts.detachAll(under: target) }
+        try LabMounts.overlay(lower: [base], upper: "\(target)/upper", work: "\(target)/work", at: root)
         try LabFiles.write(LabBoot.resolver(), to: "\(root)/etc/resolv.conf")
 
         // Services start on the nodes, not in here.

@@ -154,6 +154,7 @@ extension Lab {
                 if let lab { try LabFiles.write(LabFiles.encode(lab), to: paths.record(of: labName), mode: 0o600) }
             }
             guard let lab else { throw BasculeError(.defect, "a lab without a record") }
+            try LabMounts.share(paths.lab(labName))
             let network = LabNetwork(tag: lab.tag, subnet: lab.subnet)
             try await network.up(paths: paths)
             return network
