@@ -12,7 +12,7 @@ package struct ParsedFleet: Sendable {
 
 /// Everything that is wrong with a file, at once.
 package struct FleetErrors: Error, Sendable {
-    /// Sorted by position; never empty; at most 200.
+    /// Sorted by position, those of journeys files after the fleet file's own; never empty; at most 200 a file.
     package var errors: [FleetDiagnostic]
     package var warnings: [FleetDiagnostic]
 

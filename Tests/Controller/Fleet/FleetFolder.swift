@@ -9,11 +9,13 @@ final class FleetFolder {
 
     init(_ files: [String] = ["journeys/shop.yaml", "templates/b.conf", "shop/server.js"]) throws {
         path = NSTemporaryDirectory() + "bascule-fleet-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
         for name in files {
             let url = URL(fileURLWithPath: path + "/" + name)
             try FileManager.default.createDirectory(
                 at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
-            try Data("x".utf8).write(to: url)
+            let journey = "name: shop\nsteps: [{name: front, request: {path: /}}]\n"
+            try Data((name.hasPrefix("journeys/") ? journey : "x").utf8).write(to: url)
         }
     }
 

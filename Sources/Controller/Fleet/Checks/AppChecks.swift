@@ -26,8 +26,18 @@ extension FleetChecks {
                     .fleetDangling, "the app '\(name)' has domains, but no web server is declared",
                     at: key("\(path).domains"), hint: "add services: {nginx: {}}")
             }
-            if let journeys = app.journeys { file(journeys, what: "the journeys file", at: value("\(path).journeys"), fleet) }
+            if let journeys = app.journeys { self.journeys(journeys, at: value("\(path).journeys"), fleet) }
             sourceThere(app.source, path, fleet)
+        }
+    }
+
+    /// A journeys file is checked along: its mistakes would otherwise show only at the smoke gate.
+    private func journeys(_ path: String, at span: Span, _ fleet: Fleet) {
+        guard file(path, what: "the journeys file", at: span, fleet) else { return }
+        do throws(FleetErrors) {
+            _ = try JourneyFile.parse(path: fleet.folder + "/" + path)
+        } catch {
+            reader.add(error.errors)
         }
     }
 

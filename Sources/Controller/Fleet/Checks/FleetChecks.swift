@@ -46,7 +46,8 @@ struct FleetChecks {
     }
 
     /// A file of the fleet's folder that must be there.
-    func file(_ path: String, what: String, at span: Span, _ fleet: Fleet) {
+    @discardableResult
+    func file(_ path: String, what: String, at span: Span, _ fleet: Fleet) -> Bool {
         var isFolder: ObjCBool = false
         let whole = fleet.folder + "/" + path
         if !FileManager.default.fileExists(atPath: whole, isDirectory: &isFolder) {
@@ -55,7 +56,10 @@ struct FleetChecks {
                 hint: "paths are relative to the fleet file's folder")
         } else if isFolder.boolValue {
             reader.error(.fleetMissingFile, "\(what) \(quoted(path)) is a folder", at: span)
+        } else {
+            return true
         }
+        return false
     }
 
     private func topologies(_ fleet: inout Fleet) {
@@ -74,6 +78,10 @@ struct FleetChecks {
                         at: value("topologies.\(name).\(node).\(index)"))
                 }
             }
+        }
+        if !declared("topologies"), fleet.topologies.isEmpty {
+            // Nothing to place: a fleet of resources alone needs no topology.
+            fleet.topologies["all"] = Topology(fleet.nodes.mapValues { _ in [] })
         }
         if declared("topology") {
             let active = fleet.activeTopology
@@ -104,7 +112,7 @@ struct FleetChecks {
             placed("the service '\(service)'", role, at: key("services.\(service)"), fleet)
         }
         if let redis = services.redis, redis.cache == nil, redis.durable == nil, !declared("services.redis.cache"),
-            !declared("services.redis.durable")
+            !declared("services.redis.durable"), !reader.doubted.contains("services.redis")
         {
             reader.error(
                 .fleetMissingKey, "redis has neither 'cache' nor 'durable'", at: key("services.redis"),

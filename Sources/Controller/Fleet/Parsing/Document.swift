@@ -8,7 +8,9 @@ struct Document {
     let root: YAMLNode?
 
     init(text: String, path: String) {
-        reader = Reader(source: SourceText(text: text, path: path))
+        // A giant is refused; its first line is enough to say so.
+        let shown = text.utf8.count > YAMLLimits.bytes ? String(text.prefix(200)) : text
+        reader = Reader(source: SourceText(text: shown, path: path))
         if let flaw = Self.flaw(of: text) {
             reader.error(flaw.code, flaw.message, at: flaw.span, hint: flaw.hint)
             root = nil
@@ -104,7 +106,8 @@ extension Reader {
         let sorted = findings.enumerated().filter { $0.element.severity == severity }
             .sorted { ($0.element.span.start, $0.offset) < ($1.element.span.start, $1.offset) }
         var seen: Set<FleetDiagnostic> = []
-        return sorted.prefix(Self.errorLimit).map { diagnostic($0.element) }.filter { seen.insert($0).inserted }
+        let own = sorted.prefix(Self.errorLimit).map { diagnostic($0.element) }.filter { seen.insert($0).inserted }
+        return own + foreign.filter { $0.severity == severity }.prefix(Self.errorLimit)
     }
 
     private func diagnostic(_ finding: Finding) -> FleetDiagnostic {

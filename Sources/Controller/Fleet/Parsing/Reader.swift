@@ -13,6 +13,10 @@ final class Reader {
 
     private(set) var source: SourceText
     private(set) var findings: [Finding] = []
+    /// Errors of other files that this one names.
+    private(set) var foreign: [FleetDiagnostic] = []
+    /// Mappings with a key that nobody knows; what seems missing in them may be what that key meant.
+    private(set) var doubted: Set<String> = []
     private(set) var path: [String] = []
     /// Spans of keys and of values by dotted path.
     private(set) var keys: [String: Span] = [:]
@@ -31,6 +35,8 @@ final class Reader {
         findings.append(
             Finding(severity: .warning, code: .fleetDoubtful, message: message, hint: hint, span: span))
     }
+
+    func add(_ diagnostics: [FleetDiagnostic]) { foreign += diagnostics }
 
     /// Keeps a value out of every excerpt.
     func hide(_ node: YAMLNode) {
@@ -91,14 +97,17 @@ final class Reader {
             pairs = present
         }
         let known = fields.map(\.key) + beside
+        // A misspelt key is one mistake, not also a missing key.
+        var meant: Set<String> = []
         for (key, value) in pairs where !beside.contains(key.text) {
             guard let field = fields.first(where: { $0.key == key.text }) else {
-                unknown(key, known: known)
+                if let name = unknown(key, known: known) { meant.insert(name) }
                 continue
             }
             inside(key.text, key: key.span, value) { field.read(value, self, &owner) }
         }
         for field in fields where field.required && !pairs.contains(where: { $0.key.text == field.key }) {
+            if meant.contains(field.key) { continue }
             let here = keys[path.joined(separator: ".")] ?? node.span
             error(
                 .fleetMissingKey, "\(subject) lacks the key '\(field.key)'", at: here,
@@ -107,11 +116,15 @@ final class Reader {
         return owner
     }
 
-    func unknown(_ key: YAMLKey, known: [String]) {
+    /// Reports a key and returns the one that was probably meant.
+    @discardableResult
+    func unknown(_ key: YAMLKey, known: [String]) -> String? {
         let meant = NearMiss.suggestion(for: key.text, among: known)
+        doubted.insert(path.joined(separator: "."))
         error(
             .fleetUnknownKey, "unknown key \(quoted(key.text))" + (path.isEmpty ? "" : " in \(subject)"),
             at: key.span, hint: meant.map { "did you mean '\($0)'?" } ?? "known keys: \(known.joined(separator: ", "))")
+        return meant
     }
 
     func noVariant(

@@ -72,7 +72,7 @@ final class YAMLComposer {
         case .scalar(let text, let plain, let tag, let anchor):
             try count(1, at: span)
             let node = YAMLNode(
-                content: .scalar(text: text, plain: plain), tag: tag, span: span, origin: span, weight: 1)
+                content: .scalar(text: text, plain: plain), tag: tag, span: span, weight: 1)
             if let anchor { anchors[anchor] = node }
             return node
         case .sequenceStart(let tag, let anchor): return try sequence(tag, anchor, span, depth)
@@ -82,14 +82,13 @@ final class YAMLComposer {
     }
 
     private func alias(_ name: String, _ span: Span) throws(YAMLProblem) -> YAMLNode {
-        guard var node = anchors[name] else {
+        guard let node = anchors[name] else {
             throw YAMLProblem(
                 code: .fleetSyntax, message: "the alias \(quoted("*" + name)) is not defined before it is used",
                 hint: "define it with '&\(name)', or quote a value that starts with '*'", span: span)
         }
         try count(node.weight, at: span)
-        node.span = span
-        return node
+        return node.aliased(at: span)
     }
 
     private func sequence(
@@ -104,7 +103,7 @@ final class YAMLComposer {
         }
         let whole = Span(start: start.start, end: span.end)
         let weight = items.reduce(1) { $0 + $1.weight }
-        let node = YAMLNode(content: .sequence(items), tag: tag, span: whole, origin: whole, weight: weight)
+        let node = YAMLNode(content: .sequence(items), tag: tag, span: whole, weight: weight)
         if let anchor { anchors[anchor] = node }
         return node
     }
@@ -131,7 +130,7 @@ final class YAMLComposer {
             (event, span) = try next()
         }
         let whole = Span(start: start.start, end: span.end)
-        let node = YAMLNode(content: .mapping(pairs), tag: tag, span: whole, origin: whole, weight: weight)
+        let node = YAMLNode(content: .mapping(pairs), tag: tag, span: whole, weight: weight)
         if let anchor { anchors[anchor] = node }
         return node
     }
@@ -147,7 +146,7 @@ final class YAMLComposer {
         }
         if let anchor {
             anchors[anchor] = YAMLNode(
-                content: .scalar(text: text, plain: false), tag: nil, span: span, origin: span, weight: 1)
+                content: .scalar(text: text, plain: false), tag: nil, span: span, weight: 1)
         }
         return YAMLKey(text: text, span: span)
     }
@@ -206,6 +205,11 @@ extension YAMLComposer {
         let said = parser.pointee.problem.map { String(cString: $0) } ?? "the text cannot be read"
         let context = parser.pointee.context.map { String(cString: $0) + ": " } ?? ""
         let start = Mark(mark)
+        if said.contains("nesting level") {
+            return YAMLProblem(
+                code: .fleetTooLarge, message: "values are nested deeper than \(YAMLLimits.depth) levels",
+                span: Span(start: start, end: start))
+        }
         return YAMLProblem(
             code: .fleetSyntax, message: "this is not valid YAML: \(context)\(said)", hint: Self.hint(said),
             span: Span(start: start, end: Mark(line: start.line, column: start.column + 1)))

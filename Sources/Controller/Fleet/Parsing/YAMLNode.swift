@@ -16,21 +16,26 @@ struct Span: Hashable, Sendable {
     var length: Int { start.line == end.line ? max(1, end.column - start.column) : 1 }
 }
 
-/// A YAML value with the place where it stands.
-struct YAMLNode {
-    enum Content {
-        case scalar(text: String, plain: Bool)
-        case sequence([YAMLNode])
-        case mapping([(key: YAMLKey, value: YAMLNode)])
-    }
-    var content: Content
+/// A YAML value with the place where it stands. A class, so that an aliased list is held once.
+final class YAMLNode {
+    let content: YAMLContent
     /// An explicit tag such as `!secret`; nil where none is written.
-    var tag: String?
-    var span: Span
+    let tag: String?
+    let span: Span
     /// Where an aliased value was first written; equals `span` elsewhere.
-    var origin: Span
+    let origin: Span
     /// How many values it holds with every alias expanded.
-    var weight: Int
+    let weight: Int
+
+    init(content: YAMLContent, tag: String?, span: Span, origin: Span? = nil, weight: Int) {
+        (self.content, self.tag, self.span, self.weight) = (content, tag, span, weight)
+        self.origin = origin ?? span
+    }
+
+    /// The same value, standing where an alias names it.
+    func aliased(at span: Span) -> YAMLNode {
+        YAMLNode(content: content, tag: tag, span: span, origin: origin, weight: weight)
+    }
 
     /// A plain `~`, `null` or nothing.
     var isNull: Bool {
@@ -49,6 +54,13 @@ struct YAMLNode {
             return (plain ? "" : "text ") + quoted(text)
         }
     }
+}
+
+/// What a YAML value holds.
+indirect enum YAMLContent {
+    case scalar(text: String, plain: Bool)
+    case sequence([YAMLNode])
+    case mapping([(key: YAMLKey, value: YAMLNode)])
 }
 
 /// A key of a mapping.

@@ -66,7 +66,7 @@ extension Codec where Value: Declared {
     /// The mapping that a declared type's table describes.
     static var object: Codec {
         Codec(
-            Value.about, schema: { ObjectSchema.of(Value.self) },
+            "a mapping", schema: { ObjectSchema.of(Value.self) },
             read: { node, reader in reader.object(Value.self, node) })
     }
 }
@@ -90,7 +90,7 @@ enum ObjectSchema {
     static func property<Owner>(_ field: Field<Owner>) -> SchemaValue {
         guard case .object(var keys) = field.schema() else { return field.schema() }
         keys.removeAll { $0.key == "description" }
-        keys.insert(("description", .text(field.about)), at: 0)
+        keys.insert(("description", .text("\(field.about) (\(field.expected))")), at: 0)
         if let standard = field.standard() { keys.append(("default", standard)) }
         return .object(keys)
     }

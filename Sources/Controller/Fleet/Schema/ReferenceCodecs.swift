@@ -131,8 +131,9 @@ enum ReferenceText {
     static func refusePlain(_ node: YAMLNode, _ reader: Reader) {
         reader.hide(node)
         let last = reader.path.last ?? ""
-        let known = ["postgres", "redis", "mysql"].contains(last)
-        let stem = (known ? "SOURCE_\(last)_URL" : last).uppercased().replacing("-", with: "_")
+        // `migration.sources.legacy.mysql` is best kept as SOURCE_LEGACY_URL.
+        let source = reader.path.count == 4 && reader.path[1] == "sources" ? "SOURCE_\(reader.path[2])_URL" : last
+        let stem = source.uppercased().replacing("-", with: "_")
         let name = TextRule.secret.accepts(stem) ? stem : "NAME"
         reader.error(
             .fleetPlainSecret, "\(reader.subject) must be a secret's name, not its value", at: node.span,

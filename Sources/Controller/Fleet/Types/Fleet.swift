@@ -64,8 +64,8 @@ extension Fleet: Declared {
             .key("fleet", \.name, .name(.fleet), required: true, "The fleet's name"),
             .key("nodes", \.nodes, .map(.node, { NodeName($0) }, .node), required: true, "The machines, by name"),
             .key(
-                "topologies", \.topologies, .map(.topology, { TopologyName($0) }, .topology), required: true,
-                "Placements of roles on nodes, by name"),
+                "topologies", \.topologies, .map(.topology, { TopologyName($0) }, .topology),
+                "Placements of roles on nodes, by name; every node without a role if absent"),
             .key("topology", \.activeTopology, .name(.topology), "The one in force; may be absent where there is only one"),
             .key("services", \.services, .object, "What the roles run"),
             .key("apps", \.apps, .map(.app, { AppName($0) }, .object), "The apps, by name"),
