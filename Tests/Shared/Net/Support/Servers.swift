@@ -30,9 +30,9 @@ final class ServerProcess {
     deinit { stop() }
 
     func stop() {
-        guard process.isRunning else { return }
-        process.terminate()
-        process.waitUntilExit()
+        // SIGKILL: a child started from one of Dispatch's threads inherits their mask, which blocks SIGTERM.
+        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+        while process.isRunning { usleep(2000) }
     }
 }
 
@@ -72,7 +72,7 @@ func run(_ arguments: String..., input: String = "") throws -> String {
     source.fileHandleForWriting.write(Data(input.utf8))
     try source.fileHandleForWriting.close()
     let data = output.fileHandleForReading.readDataToEndOfFile()
-    process.waitUntilExit()
+    while process.isRunning { usleep(2000) }
     let text = String(decoding: data, as: UTF8.self)
     guard process.terminationStatus == 0 else { throw ServerProblem.commandFailed(text) }
     return text
