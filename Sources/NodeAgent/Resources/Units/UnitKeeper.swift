@@ -1,0 +1,113 @@
+import BasculeModel
+import Glibc
+
+/// systemd units: their files, whether they start at boot, whether they run, and with which configuration.
+enum UnitKeeper {
+    static let directory = "/etc/systemd/system"
+
+    /// A template (`name@.service`) has files but no state of its own.
+    static func isTemplate(_ name: String) -> Bool { name.contains("@.") }
+
+    static func observe(_ spec: UnitSpec, _ statuses: [String: UnitStatus], _ context: NodeContext) throws -> UnitObserved {
+        let own = try ownFile(spec.name, context, secret: spec.content?.secrets.isEmpty == false)
+        var dropIns: [String: Digest] = [:]
+        var desiredDropIns: [String: Digest] = [:]
+        for (name, content) in spec.dropIns {
+            desiredDropIns[name] = try context.digest(of: content)
+            dropIns[name] = try FileDigests.hash(dropIn(spec, name)).map {
+                context.digest($0, secret: !content.secrets.isEmpty)
+            }
+        }
+        let status = isTemplate(spec.name) ? template(own != nil) : statuses[spec.name] ?? .unknown
+        var observed = UnitObserved(
+            load: status.load, active: status.active, unitFile: status.unitFile,
+            contentDigest: spec.content == nil ? nil : own,
+            desiredContentDigest: try spec.content.map { try context.digest(of: $0) }, dropInDigests: dropIns,
+            desiredDropInDigests: desiredDropIns, needsDaemonReload: status.needsDaemonReload)
+        if status.isActive {
+            let record = UnitRecord.load(spec.name, context).flatMap { $0.invocation == status.invocation ? $0 : nil }
+            observed.restartPending = try UnitRecord.isPending(
+                restartFiles(spec), known: record?.restart, since: status.startBegan, context)
+            observed.reloadPending = try UnitRecord.isPending(
+                spec.reloadOn, known: record?.reload, since: status.startBegan, context)
+        }
+        return observed
+    }
+
+    /// Brings units to their state: all files first, one daemon-reload, then one unit after the other.
+    static func apply(_ specs: [UnitSpec], _ context: NodeContext) throws {
+        var needsReload = false
+        for spec in specs { needsReload = try writeFiles(spec, context) || needsReload }
+        let names = specs.map(\.name).filter { !isTemplate($0) }
+        if !needsReload { needsReload = try UnitStatus.read(names).values.contains { $0.needsDaemonReload } }
+        if needsReload { try Systemctl.run(["daemon-reload"]) }
+        for spec in specs where !isTemplate(spec.name) {
+            if context.isCancelled() { throw BasculeError(.cancelled, "Cancelled before \(spec.name)") }
+            try bring(spec, context)
+        }
+    }
+
+    /// The files whose change asks for a restart: the declared ones, and the unit's own.
+    static func restartFiles(_ spec: UnitSpec) -> [String] {
+        var files = spec.restartOn
+        if spec.content != nil { files.append("\(directory)/\(spec.name)") }
+        return files + spec.dropIns.keys.sorted().map { dropIn(spec, $0) }
+    }
+
+    static func dropIn(_ spec: UnitSpec, _ name: String) -> String { "\(directory)/\(spec.name).d/\(name)" }
+
+    private static func ownFile(_ name: String, _ context: NodeContext, secret: Bool) throws -> Digest? {
+        try FileDigests.hash("\(directory)/\(name)").map { context.digest($0, secret: secret) }
+    }
+
+    private static func template(_ exists: Bool) -> UnitStatus {
+        var status = UnitStatus.unknown
+        if exists { (status.load, status.unitFile) = ("loaded", "static") }
+        return status
+    }
+
+    /// Whether anything was written.
+    private static func writeFiles(_ spec: UnitSpec, _ context: NodeContext) throws -> Bool {
+        guard spec.name.contains("."), !spec.name.contains("/"), !spec.name.hasPrefix("-") else {
+            throw BasculeError(.invalidInput, "This is no unit name with its suffix", at: .thing(spec.name))
+        }
+        var files: [(path: String, content: Content)] = []
+        if let content = spec.content { files.append(("\(directory)/\(spec.name)", content)) }
+        for (name, content) in spec.dropIns {
+            guard name.hasSuffix(".conf"), !name.contains("/") else {
+                throw BasculeError(.invalidInput, "A drop-in's name must end in .conf", at: .thing(name))
+            }
+            files.append((dropIn(spec, name), content))
+        }
+        var wrote = false
+        for file in files {
+            let secret = !file.content.secrets.isEmpty
+            let current = try FileDigests.hash(file.path).map { context.digest($0, secret: secret) }
+            guard try current != context.digest(of: file.content) else { continue }
+            let mode = Permissions(mode: secret ? 0o600 : 0o644)
+            try AtomicFile.write(file.path, try context.bytes(of: file.content), mode)
+            wrote = true
+        }
+        return wrote
+    }
+
+    private static func bring(_ spec: UnitSpec, _ context: NodeContext) throws {
+        let status = try UnitStatus.read([spec.name])[spec.name] ?? .unknown
+        let isMasked = status.load == "masked" || status.unitFile.hasPrefix("masked")
+        if spec.masked {
+            if !isMasked { try Systemctl.run(["mask", "--now", "--", spec.name]) }
+            return
+        }
+        if isMasked { try Systemctl.run(["unmask", "--", spec.name]) }
+        if let enabled = spec.enabled {
+            let fixed = ["static", "generated", "transient"].contains(status.unitFile)
+            let isEnabled = ["enabled", "alias", "indirect"].contains(status.unitFile)
+            if !fixed, enabled != isEnabled { try Systemctl.run([enabled ? "enable" : "disable", "--", spec.name]) }
+        }
+        switch spec.state {
+        case .running?: try UnitRunner.run(spec, context)
+        case .stopped?: try Systemctl.run(["stop", "--", spec.name])
+        case nil: break
+        }
+    }
+}

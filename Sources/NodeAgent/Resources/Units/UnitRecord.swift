@@ -1,0 +1,67 @@
+import BasculeCrypto
+import BasculeModel
+import Glibc
+
+/// With which files a unit was last started and reloaded by us: what makes a lost restart an observable difference.
+package struct UnitRecord: Codable, Hashable, Sendable {
+    /// The run of the unit that this is about.
+    package var invocation: String
+    /// Keyed digests by path, as they were when the unit was last started.
+    package var restart: [String: Digest]
+    /// As they were when it was last started or reloaded.
+    package var reload: [String: Digest]
+
+    static func path(_ unit: String, _ context: NodeContext) -> String {
+        "\(context.stateDirectory)/units/\(unit.replacing("/", with: "-")).json"
+    }
+
+    static func load(_ unit: String, _ context: NodeContext) -> UnitRecord? {
+        StateFile.load(path(unit, context), as: UnitRecord.self)
+    }
+
+    func save(_ unit: String, _ context: NodeContext) throws { try StateFile.save(Self.path(unit, context), self) }
+
+    /// The files' state now. A directory stands for its files; a missing path has a digest of its own.
+    static func digests(_ paths: [String], _ context: NodeContext) throws -> [String: Digest] {
+        var found: [String: Digest] = [:]
+        for path in paths { found[path] = try digest(path, context) }
+        return found
+    }
+
+    private static func digest(_ path: String, _ context: NodeContext) throws -> Digest {
+        var hash: [UInt8] = []
+        // A link's target matters, not the link: nginx's enabled sites are links.
+        let real = realPath(path) ?? path
+        if let file = try FileDigests.hash(real) {
+            hash = file
+        } else if let names = directoryNames(real) {
+            for name in names { hash += Array(name.utf8) + [0] + (try FileDigests.hash("\(real)/\(name)") ?? []) }
+        }
+        return context.digest(SHA256.hash(hash), secret: true)
+    }
+
+    /// Whether a running unit runs with other files than these.
+    /// - Parameter known: the record's digests; nil where there is no record of this run, then times decide.
+    static func isPending(
+        _ paths: [String], known: [String: Digest]?, since: UInt64, _ context: NodeContext
+    ) throws -> Bool {
+        guard let known else { return paths.contains { modified($0) > since } }
+        let now = try digests(paths, context)
+        // A path that joined the list later is judged by its time.
+        return paths.contains { path in known[path].map { $0 != now[path] } ?? (modified(path) > since) }
+    }
+
+    /// When a path was last modified, microseconds since 1970; 0 where it is missing.
+    private static func modified(_ path: String) -> UInt64 {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return 0 }
+        return UInt64(max(0, status.st_mtim.tv_sec)) * 1_000_000 + UInt64(status.st_mtim.tv_nsec / 1000)
+    }
+}
+
+/// The path with every link followed; nil where it does not exist.
+func realPath(_ path: String) -> String? {
+    guard let resolved = realpath(path, nil) else { return nil }
+    defer { free(resolved) }
+    return String(cString: resolved)
+}

@@ -1,0 +1,110 @@
+import BasculeModel
+import BasculeNet
+
+/// Starts, restarts and reloads units, and sees that they stay up.
+enum UnitRunner {
+    /// Does what a running unit needs: nothing, a start, a restart or a reload.
+    static func run(_ spec: UnitSpec, _ context: NodeContext) throws {
+        let seen = try UnitKeeper.observe(spec, try UnitStatus.read([spec.name]), context)
+        let verb: String
+        switch seen.active {
+        case "active", "reloading", "activating":
+            if seen.restartPending {
+                verb = "restart"
+            } else if seen.reloadPending {
+                verb = "reload-or-restart"
+            } else {
+                return try record(spec, verb: "adopt", context)
+            }
+        default: verb = "start"
+        }
+        if let check = spec.check { try self.check(check, spec.name) }
+        // Noted before the unit reads its files: a change in between asks for another restart, never for too few.
+        let restart = try UnitRecord.digests(UnitKeeper.restartFiles(spec), context)
+        let reload = try UnitRecord.digests(spec.reloadOn, context)
+        context.progress("\(verb) \(spec.name)")
+        if verb == "start", seen.active == "failed" { _ = try Systemctl.attempt(["reset-failed", "--", spec.name]) }
+        let before = try UnitStatus.read([spec.name])[spec.name]
+        let outcome = try Systemctl.attempt([verb, "--", spec.name])
+        guard outcome.status == 0 else { throw Systemctl.failure(spec.name, verb, outcome) }
+        let after = try Systemctl.requireActive(spec.name, verb)
+        let old = UnitRecord.load(spec.name, context)
+        let wasReloaded = verb == "reload-or-restart" && before?.invocation == after.invocation
+        // A reload does not start anew: what the unit was started with stays on record.
+        let started = wasReloaded ? (old?.invocation == after.invocation ? old?.restart ?? [:] : [:]) : restart
+        try UnitRecord(invocation: after.invocation, restart: started, reload: reload).save(spec.name, context)
+    }
+
+    /// Notes the files of a unit that already runs with them.
+    private static func record(_ spec: UnitSpec, verb: String, _ context: NodeContext) throws {
+        let status = try Systemctl.requireActive(spec.name, verb)
+        guard UnitRecord.load(spec.name, context)?.invocation != status.invocation else { return }
+        try UnitRecord(
+            invocation: status.invocation, restart: UnitRecord.digests(UnitKeeper.restartFiles(spec), context),
+            reload: UnitRecord.digests(spec.reloadOn, context)
+        ).save(spec.name, context)
+    }
+
+    /// Runs a configuration check; nothing is restarted where it fails.
+    static func check(_ argv: [String], _ unit: String) throws {
+        let outcome = try Subprocess.run(argv, .init(deadline: .seconds(60)))
+        guard outcome.status == 0 else {
+            throw BasculeError(
+                .checkFailed, "The configuration check of \(unit) failed; nothing was restarted", at: .thing(unit),
+                cause: outcome.cause(), hint: "correct the configuration; `\(argv.joined(separator: " "))` must succeed")
+        }
+    }
+}
+
+/// systemctl and journalctl, for what changes things.
+enum Systemctl {
+    static func attempt(_ arguments: [String], deadline: Duration = .seconds(180)) throws -> ProcessOutcome {
+        try Subprocess.run(["systemctl", "--no-ask-password", "--no-pager"] + arguments, .init(deadline: deadline))
+    }
+
+    static func run(_ arguments: [String]) throws {
+        let outcome = try attempt(arguments)
+        guard outcome.status == 0 else {
+            throw BasculeError(
+                .unitFailed, "systemctl \(arguments.joined(separator: " ")) failed", cause: outcome.cause(lines: 8))
+        }
+    }
+
+    /// Waits until a unit is active and has stayed so for a moment: a simple service counts as started before it
+    /// has read its configuration.
+    static func requireActive(_ unit: String, _ verb: String, deadline: Deadline = .seconds(120)) throws -> UnitStatus {
+        var settled = false
+        while true {
+            let status = try UnitStatus.read([unit])[unit] ?? .unknown
+            switch status.active {
+            case "active" where settled || verb == "adopt" || !needsSettling(unit): return status
+            case "active":
+                settled = true
+                Monotonic.sleep(.milliseconds(100))
+            case "activating", "reloading", "deactivating":
+                settled = false
+                guard !deadline.passed else { throw failure(unit, verb, nil) }
+                Monotonic.sleep(.milliseconds(50))
+            default: throw failure(unit, verb, nil)
+            }
+        }
+    }
+
+    private static func needsSettling(_ unit: String) -> Bool { unit.hasSuffix(".service") }
+
+    static func failure(_ unit: String, _ verb: String, _ outcome: ProcessOutcome?) -> BasculeError {
+        let journal = journal(unit)
+        let cause = [outcome?.cause(lines: 3), journal].compactMap { $0 }.joined(separator: "\n")
+        return BasculeError(
+            .unitFailed, "\(unit) did not become active after \(verb)", at: .thing(unit),
+            cause: cause.isEmpty ? nil : cause, hint: "`journalctl -u \(unit)` on the node has more")
+    }
+
+    /// The last lines that a unit wrote.
+    static func journal(_ unit: String, lines: Int = 20) -> String? {
+        let argv = ["journalctl", "-u", unit, "-n", "\(lines)", "-o", "cat", "--no-pager", "-q"]
+        let outcome = try? Subprocess.run(argv, .init(deadline: .seconds(10)))
+        guard let text = outcome?.text, !text.isEmpty else { return nil }
+        return String(text.suffix(3000))
+    }
+}
