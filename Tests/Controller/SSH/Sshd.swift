@@ -2,56 +2,73 @@ import BasculeModel
 import BasculeSSH
 import Foundation
 import Glibc
+import Synchronization
 import Testing
 
+/// Starts a program with its output in a file. Foundation's `Process` would hand our pipes to children that stay.
+private func spawn(_ program: String, _ arguments: [String], log: String, environment: [String: String]) throws -> pid_t {
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+    posix_spawn_file_actions_addopen(&actions, 1, log, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+    posix_spawn_file_actions_adddup2(&actions, 1, 2)
+    let variables = ProcessInfo.processInfo.environment.merging(environment) { $1 }.map { "\($0)=\($1)" }
+    var words = ([program] + arguments).map { strdup($0) } + [nil]
+    var settings = variables.map { strdup($0) } + [nil]
+    defer { for word in words + settings { free(word) } }
+    // Threads of a pool block signals, and a child would inherit that: no SIGTERM would end it.
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    var none = sigset_t()
+    sigemptyset(&none)
+    posix_spawnattr_setsigmask(&attributes, &none)
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+    var pid = pid_t()
+    let status = posix_spawn(&pid, program, &actions, &attributes, &words, &settings)
+    guard status == 0 else { throw BasculeError(.commandFailed, "\(program): \(String(cString: strerror(status)))") }
+    return pid
+}
+
 /// A child process that ends with its owner, by its own pid.
-final class Child: @unchecked Sendable {
-    let process = Process()
+final class Child: Sendable {
+    let pid: pid_t
+    private let running = Mutex(true)
 
-    init(_ program: String, _ arguments: [String], log: URL? = nil, environment: [String: String] = [:]) throws {
-        process.executableURL = URL(fileURLWithPath: program)
-        process.arguments = arguments
-        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-        process.standardInput = FileHandle.nullDevice
-        if let log {
-            _ = FileManager.default.createFile(atPath: log.path, contents: nil)
-            let handle = try FileHandle(forWritingTo: log)
-            process.standardOutput = handle
-            process.standardError = handle
-        }
-        try process.run()
+    init(_ program: String, _ arguments: [String], log: String = "/dev/null", environment: [String: String] = [:]) throws {
+        pid = try spawn(program, arguments, log: log, environment: environment)
     }
 
-    deinit {
-        if process.isRunning { kill(process.processIdentifier, SIGTERM) }
-    }
+    deinit { stop() }
 
     func stop() {
-        if process.isRunning { kill(process.processIdentifier, SIGTERM) }
-        process.waitUntilExit()
+        running.withLock { running in
+            guard running else { return }
+            running = false
+            kill(pid, SIGTERM)
+            var status: Int32 = 0
+            waitpid(pid, &status, 0)
+        }
     }
 }
 
 /// Runs a program to its end and returns its output; a failure is the test's.
 @discardableResult
 func run(_ program: String, _ arguments: [String], environment: [String: String] = [:]) throws -> String {
-    let (process, pipe) = (Process(), Pipe())
-    process.executableURL = URL(fileURLWithPath: program)
-    process.arguments = arguments
-    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-    process.standardInput = FileHandle.nullDevice
-    process.standardOutput = pipe
-    process.standardError = pipe
-    try process.run()
-    let output = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-    process.waitUntilExit()
-    #expect(process.terminationStatus == 0, "\(program) \(arguments): \(output)")
+    let log = FileManager.default.temporaryDirectory.appendingPathComponent("bascule-run-\(UUID().uuidString)").path
+    defer { try? FileManager.default.removeItem(atPath: log) }
+    let pid = try spawn(program, arguments, log: log, environment: environment)
+    var status: Int32 = 0
+    waitpid(pid, &status, 0)
+    let output = String(decoding: try Data(contentsOf: URL(fileURLWithPath: log)), as: UTF8.self)
+    #expect(status == 0, "\(program) \(arguments): \(output)")
     return output
 }
 
 /// A port that nobody had a moment ago.
 func freePort() -> UInt16 {
-    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
     defer { close(descriptor) }
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
@@ -69,7 +86,7 @@ func freePort() -> UInt16 {
 /// Waits until something listens on a loopback port.
 func waitForPort(_ port: UInt16) async throws {
     for _ in 0..<400 {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         defer { close(descriptor) }
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
@@ -140,7 +157,7 @@ final class Sshd: Sendable {
         try (extra + lines).joined(separator: "\n").appending("\n")
             .write(toFile: scratch.path("config"), atomically: true, encoding: .utf8)
         child = try Child(
-            "/usr/sbin/sshd", ["-D", "-e", "-f", scratch.path("config")], log: scratch.url.appendingPathComponent("log"))
+            "/usr/sbin/sshd", ["-D", "-e", "-f", scratch.path("config")], log: scratch.path("log"))
         try await waitForPort(self.port)
     }
 
