@@ -141,29 +141,9 @@ extension SSHSession {
     }
 
     /// Opens a channel and starts the command: two round trips, which libssh2 does not let overlap.
-    ///
-    /// Not cancellable in between, as libssh2 cannot take an open back: it ends with the answer or the deadline.
     func openChannel(_ command: String, window: UInt32, until deadline: Instant) async throws -> Int {
         guard !command.utf8.contains(0) else { throw BasculeError(.invalidInput, "a command with a NUL byte in it") }
-        try await opening.enter(until: deadline, on: self)
-        var opened: OpaquePointer?
-        do {
-            defer { opening.leave() }
-            let result = try await drive("a channel", until: deadline, cancellable: false) { core in
-                opened = libssh2_channel_open_ex(core.session, "session", 7, window, 32768, nil, 0)
-                return opened != nil ? 0 : Int(libssh2_session_last_errno(core.session))
-            }
-            if result < 0 {
-                throw failed(
-                    .sshChannelRefused, "the server refuses another channel",
-                    hint: "close others first: sshd allows MaxSessions (10 by default) a connection")
-            }
-        } catch {
-            // An answer that comes late would be taken for the next open's.
-            if (error as? BasculeError)?.code == .sshTimedOut { drop() }
-            throw error
-        }
-        guard let handle = opened else { throw BasculeError(.defect, "a channel without a handle") }
+        let handle = try await openHandle(window, until: deadline)
         lastChannel += 1
         let (id, channel) = (lastChannel, Channel(handle: handle, loop: loop))
         channels[id] = channel
@@ -184,10 +164,54 @@ extension SSHSession {
         return id
     }
 
+    private func openHandle(_ window: UInt32, until deadline: Instant) async throws -> OpaquePointer {
+        try await opening.enter(until: deadline, on: self)
+        do {
+            let handle = try await driveOpening(window, until: deadline)
+            opening.leave()
+            return handle
+        } catch let error as BasculeError where [.sshTimedOut, .cancelled].contains(error.code) {
+            // libssh2 cannot take an open back, and would hand a late answer to the next one: see it through.
+            Task {
+                defer { opening.leave() }
+                do {
+                    free(try await driveOpening(window, until: .now + .seconds(15)))
+                } catch let error as BasculeError where error.code == .sshTimedOut {
+                    // As good as gone, and its answer must reach nobody.
+                    drop()
+                }
+            }
+            throw error
+        } catch {
+            opening.leave()
+            throw error
+        }
+    }
+
+    private func driveOpening(_ window: UInt32, until deadline: Instant) async throws -> OpaquePointer {
+        var opened: OpaquePointer?
+        let result = try await drive("a channel", until: deadline) { core in
+            opened = libssh2_channel_open_ex(core.session, "session", 7, window, 32768, nil, 0)
+            return opened != nil ? 0 : Int(libssh2_session_last_errno(core.session))
+        }
+        if result < 0 {
+            throw failed(
+                .sshChannelRefused, "the server refuses another channel",
+                hint: "close others first: sshd allows MaxSessions (10 by default) a connection")
+        }
+        guard let opened else { throw BasculeError(.defect, "a channel without a handle", at: place) }
+        return opened
+    }
+
     /// Closes and frees a channel, in the background where the server has to answer first.
     func release(_ id: Int) {
-        guard let channel = channels.removeValue(forKey: id), let core, let handle = channel.handle else { return }
+        guard let channel = channels.removeValue(forKey: id), let handle = channel.handle else { return }
         channel.handle = nil
+        free(handle)
+    }
+
+    private func free(_ handle: OpaquePointer) {
+        guard let core else { return }
         core.socket.beginTurn()
         let status = libssh2_channel_free(handle)
         core.socket.flush()

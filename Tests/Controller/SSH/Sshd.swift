@@ -144,7 +144,7 @@ final class Sshd: Sendable {
         if getuid() == 0 { try? FileManager.default.createDirectory(atPath: "/run/sshd", withIntermediateDirectories: true) }
         var lines = [
             "Port \(self.port)", "ListenAddress 127.0.0.1", "UsePAM no", "StrictModes no", "PermitRootLogin yes",
-            "PasswordAuthentication no", "PidFile none", "MaxStartups 200",
+            "PasswordAuthentication no", "PidFile none",
             "AuthorizedKeysFile \(scratch.path("authorized_keys"))",
         ]
         for type in hostKeys {
@@ -153,7 +153,8 @@ final class Sshd: Sendable {
         }
         _ = try scratch.key("user")
         try FileManager.default.copyItem(atPath: scratch.path("user.pub"), toPath: scratch.path("authorized_keys"))
-        // sshd takes the first value of a setting.
+        // sshd takes the first value of a setting, but the last one of this.
+        if !extra.contains(where: { $0.hasPrefix("MaxStartups") }) { lines.append("MaxStartups 200") }
         try (extra + lines).joined(separator: "\n").appending("\n")
             .write(toFile: scratch.path("config"), atomically: true, encoding: .utf8)
         child = try Child(
