@@ -15,7 +15,7 @@ package struct FleetDiagnostic: Sendable, Hashable {
     /// Where the mark starts in `sourceLine`, from 0.
     package var caret: Int
 
-    /// Several lines for people: place and message, the source line, a mark under it, the hint. No line feed at the end.
+    /// Lines for people: place and message, the source line, a mark under it, the hint; no line feed at the end.
     ///
     ///     fleet.yaml:7:5: error: unknown key 'prot' in 'nodes.vps1'
     ///        7 |     prot: 22
@@ -34,7 +34,9 @@ package struct FleetDiagnostic: Sendable, Hashable {
             let indent = sourceLine.unicodeScalars.prefix(caret).map { $0 == "\t" ? "\t" : " " }.joined()
             let width = max(1, min(length, sourceLine.unicodeScalars.count - caret))
             let mark = "^" + String(repeating: "~", count: width - 1)
-            text += "\n\(paint(label + " |", "34")) \(sourceLine)\n\(paint(gutter + " |", "34")) \(indent)\(paint(mark, tint))"
+            text +=
+                "\n\(paint(label + " |", "34")) \(sourceLine)"
+                + "\n\(paint(gutter + " |", "34")) \(indent)\(paint(mark, tint))"
             if let cause = error.cause { text += "\n\(paint(gutter + " =", "34")) cause: \(cause)" }
             if let hint = error.hint { text += "\n\(paint(gutter + " =", "34")) hint: \(hint)" }
         } else {

@@ -14,7 +14,8 @@ package enum FleetSchema {
 
     /// Every key as Markdown, one table a mapping, from the same tables.
     package static func markdown() -> String {
-        var text = "# The fleet file\n\nEvery key of `fleet.yaml`. This page is generated from the parser's own tables.\n"
+        var text =
+            "# The fleet file\n\nEvery key of `fleet.yaml`. This page is generated from the parser's own tables.\n"
         ReferencePages().section("fleet.yaml", ObjectSchema.of(Fleet.self), level: 2, into: &text)
         return text
     }
@@ -34,11 +35,14 @@ private struct ReferencePages {
         text += "| key | meaning | default |\n|---|---|---|\n"
         for (key, property) in properties {
             let needed = required.contains { string($0) == key }
-            let standard = member(property, "default")?.rendered().replacing("\n", with: " ") ?? (needed ? "required" : "")
+            let standard =
+                member(property, "default")?.rendered().replacing("\n", with: " ") ?? (needed ? "required" : "")
             let meaning = (string(member(property, "description")) ?? "").replacing("|", with: "\\|")
             text += "| `\(key)` | \(meaning) | \(standard) |\n"
         }
-        for (key, property) in properties { nested("\(path == "fleet.yaml" ? "" : path + ".")\(key)", property, level, &text) }
+        for (key, property) in properties {
+            nested("\(path == "fleet.yaml" ? "" : path + ".")\(key)", property, level, &text)
+        }
     }
 
     private func nested(_ path: String, _ schema: SchemaValue, _ level: Int, _ text: inout String) {

@@ -39,7 +39,7 @@ package enum FleetTemplate {
             databases:
               NAME: {owner: NAME, extensions: [pgcrypto]}
         #    settings: {work_mem: 16MB}
-          # transaction mode: no prepared statements before PgBouncer 1.21; `!binding database.NAME.direct` goes past it.
+          # In transaction mode prepared statements need PgBouncer 1.21; `!binding database.NAME.direct` goes past it.
           pgbouncer: {poolMode: transaction}
           redis:
             cache: {maxMemory: 256MiB, policy: allkeys-lru}
@@ -82,9 +82,18 @@ package enum FleetTemplate {
         #  sources:
         #    database: {postgres: !secret SOURCE_DATABASE_URL, into: NAME}
         #    cache: {redis: !secret SOURCE_REDIS_URL, into: cache}
-        #  dns: {zone: shop.example, provider: rfc2136, server: 203.0.113.53, tsig: !secret TSIG, records: {shop.example: {A: vps1}}}
+        #  dns:
+        #    zone: shop.example
+        #    provider: rfc2136
+        #    server: 203.0.113.53
+        #    tsig: !secret TSIG
+        #    records: {shop.example: {A: vps1}}
         #  window: {length: 30m}
-        #  rollback: {budget: 5m, watch: 30m, ifAlone: rollback, when: {usersUnableToLogIn: 10%, serverErrors: 1%, dataLoss: any}}
+        #  rollback:
+        #    budget: 5m
+        #    watch: 30m
+        #    ifAlone: rollback
+        #    when: {usersUnableToLogIn: 10%, serverErrors: 1%, dataLoss: any}
         #  approve: manual
 
         # For the report: what it cost a month, and what it will.

@@ -110,7 +110,8 @@ enum JSONTree {
         if text == "true" || text == "false" { return .bool(text == "true") }
         // A leading zero or plus is no number of JSON: `007` and `+33` are text.
         let digits = text.hasPrefix("-") ? text.dropFirst() : Substring(text)
-        guard let first = digits.first, first.isASCII, first.isNumber, digits == "0" || digits.hasPrefix("0.") || first != "0"
+        guard let first = digits.first, first.isASCII, first.isNumber,
+            digits == "0" || digits.hasPrefix("0.") || first != "0"
         else { return .string(text) }
         if let integer = Int64(text) { return .integer(integer) }
         if let number = Double(text), number.isFinite, !digits.contains(where: \.isLetter) { return .number(number) }

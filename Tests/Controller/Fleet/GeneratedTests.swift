@@ -43,7 +43,8 @@ import Testing
         let top = try #require(schema["properties"] as? [String: Any])
         #expect(
             Set(top.keys) == [
-                "fleet", "nodes", "topologies", "topology", "services", "apps", "resources", "migration", "costs", "caps",
+                "fleet", "nodes", "topologies", "topology", "services", "apps", "resources", "migration", "costs",
+                "caps",
             ])
         let services = try #require((top["services"] as? [String: Any])?["properties"] as? [String: Any])
         let bouncer = try #require((services["pgbouncer"] as? [String: Any])?["properties"] as? [String: Any])

@@ -58,7 +58,10 @@ import Testing
     @Test func mutatedFilesNeverCrash() {
         var random = Seeded(state: 20_261_121)
         let sample = Array(designSample.utf8)
-        let pieces = ["{", "}", "[", "]", ": ", "\n", "  ", "&a ", "*a", "!secret ", "!!", "\"", "'", "|\n", "\t", "\\", "<<: ", "- ", "%", "\u{fffd}", "\u{0}", "é", "0x", "~"]
+        let pieces = [
+            "{", "}", "[", "]", ": ", "\n", "  ", "&a ", "*a", "!secret ", "!!", "\"", "'", "|\n", "\t", "\\", "<<: ",
+            "- ", "%", "\u{fffd}", "\u{0}", "é", "0x", "~",
+        ]
         let clock = ContinuousClock()
         let start = clock.now
         var parsed = 0

@@ -22,7 +22,10 @@ import Testing
                 expect: {status: 200}
                 capture: {token: {json: token}}
                 maxTime: 2s
-              - {name: buy, write: true, request: {path: /buy, form: {n: 1}}, expect: {status: [200, 201], contains: ok}}
+              - name: buy
+                write: true
+                request: {path: /buy, form: {n: 1}}
+                expect: {status: [200, 201], contains: ok}
             cleanup:
               - {name: undo, request: {method: DELETE, path: /buy}}
             """

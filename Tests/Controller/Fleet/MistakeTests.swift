@@ -1,5 +1,6 @@
 import BasculeFleet
 import BasculeModel
+import Foundation
 import Testing
 
 /// One mistake each, added to the smallest fleet (three lines), and where it is reported.
@@ -31,7 +32,10 @@ private let mistakes: [(text: String, complaints: [String])] = [
     ("resources: [{on: all, file: /etc/../x, content: a}]", ["4:29 fleet-bad-path"]),
     ("resources: [{on: all, file: \"/etc/$(x)\", content: a}]", ["4:29 fleet-bad-path"]),
     ("resources: [{on: all, file: /etc/x}]", ["4:13 fleet-bad-value"]),
-    ("resources: [{on: all, file: /etc/x, content: a, source: b}]", ["4:13 fleet-bad-value", "4:57 fleet-missing-file"]),
+    (
+        "resources: [{on: all, file: /etc/x, content: a, source: b}]",
+        ["4:13 fleet-bad-value", "4:57 fleet-missing-file"]
+    ),
     ("resources: [{on: all, file: /etc/x, template: ../a}]", ["4:47 fleet-bad-path"]),
     ("resources: [{on: all, file: /etc/x, template: no.conf}]", ["4:47 fleet-missing-file"]),
     ("resources: [{on: all, file: /etc/x, content: a, mode: 644}]", ["4:55 fleet-bad-value"]),
@@ -48,24 +52,38 @@ private let mistakes: [(text: String, complaints: [String])] = [
     ("apps: {a: {source: {path: .}, start: \"x > y\", port: 3000}}", ["4:38 fleet-bad-value"]),
     ("apps: {a: {source: {path: .}, start: \"A=b x\", port: 3000}}", ["4:38 fleet-bad-value"]),
     ("apps: {a: {source: {path: .}, start: x, port: 3000, env: {A-B: c}}}", ["4:59 fleet-bad-name"]),
-    ("apps: {a: {source: {path: .}, start: x, port: 3000, env: {A: !binding database.b}}}", ["4:62 fleet-dangling-reference"]),
+    (
+        "apps: {a: {source: {path: .}, start: x, port: 3000, env: {A: !binding database.b}}}",
+        ["4:62 fleet-dangling-reference"]
+    ),
     ("apps: {a: {source: {path: .}, start: x, port: 3000, env: {A: !binding a}}}", ["4:62 fleet-bad-value"]),
     ("apps: {a: {source: {path: .}, start: x, port: 3000, env: {A: !secrte B}}}", ["4:62 fleet-bad-value"]),
     ("apps: {a: {source: {path: .}, start: x, port: 3000, env: {A: !secret \"b c\"}}}", ["4:62 fleet-bad-name"]),
     ("apps: {a: {source: {path: .}, start: !secret X, port: 3000}}", ["4:38 fleet-wrong-type"]),
     ("apps: {a: {source: {path: .}, start: x, port: 3000, journeys: no.yaml}}", ["4:63 fleet-missing-file"]),
     ("apps: {a: {source: {path: .}, start: x, port: 3000, domains: [a.example]}}", ["4:53 fleet-dangling-reference"]),
-    ("apps: {a: {source: {path: .}, start: x, port: 3000, instances: 2}, b: {source: {path: .}, start: x, port: 3001}}",
-        ["4:107 fleet-duplicate-id"]),
+    (
+        "apps: {a: {source: {path: .}, port: 3000, instances: 2, start: x}, b: {source: {git: x}, start: x, port: 3001}}",
+        ["4:106 fleet-duplicate-id"]
+    ),
     ("migration: {sources: {a: {postgres: !secret A, into: b}}}", ["4:54 fleet-dangling-reference"]),
     ("migration: {sources: {a: {redis: !secret A}}}", ["4:23 fleet-dangling-reference"]),
     ("migration: {sources: {a: {files: \"old:/x\", to: /y}}}", ["4:34 fleet-bad-value"]),
     ("migration: {window: {start: tomorrow}}", ["4:29 fleet-bad-value"]),
     ("migration: {window: {length: 1m}}", ["4:30 fleet-bad-value"]),
     ("migration: {rollback: {when: {dataLoss: 110%}}}", ["4:41 fleet-bad-value"]),
-    ("migration: {dns: {zone: a.example, server: 192.0.2.53, records: {b.example: {A: n1}}}}", ["4:66 fleet-dangling-reference"]),
-    ("migration: {dns: {zone: a.example, server: 192.0.2.53, records: {a.example: {A: n2}}}}", ["4:81 fleet-dangling-reference"]),
-    ("migration: {dns: {zone: a.example, server: 192.0.2.53, records: {a.example: {AAAA: 192.0.2.1}}}}", ["4:84 fleet-bad-value"]),
+    (
+        "migration: {dns: {zone: a.example, server: h, tsig: !secret T, records: {b.example: {A: n1}}}}",
+        ["4:74 fleet-dangling-reference"]
+    ),
+    (
+        "migration: {dns: {zone: a.example, server: h, tsig: !secret T, records: {a.example: {A: n2}}}}",
+        ["4:89 fleet-dangling-reference"]
+    ),
+    (
+        "migration: {dns: {zone: a.example, server: h, tsig: !secret T, records: {a.example: {AAAA: 192.0.2.1}}}}",
+        ["4:92 fleet-bad-value"]
+    ),
 ]
 
 @Suite struct MistakeTests {
@@ -155,6 +173,16 @@ private let mistakes: [(text: String, complaints: [String])] = [
         let text = smallest + "apps: {a: {source: {path: .}, start: x, port: 3000, journeys: broken.yaml}}"
         let errors = bad.errors(text)
         #expect(errors.map(\.error.place) == [.file(path: bad.path + "/broken.yaml", line: 1, column: 1)])
+    }
+
+    @Test func onlyFilesOfTheFolderCount() throws {
+        let manager = FileManager.default
+        try manager.createSymbolicLink(atPath: folder.path + "/out", withDestinationPath: "/etc/passwd")
+        try manager.createSymbolicLink(atPath: folder.path + "/in", withDestinationPath: "templates/b.conf")
+        func entry(_ path: String) -> String { smallest + "resources: [{on: all, file: /etc/x, source: \(path)}]" }
+        #expect(folder.complaints(entry("out")) == ["4:45 fleet-bad-path"])
+        #expect(folder.complaints(entry("in")) == [])
+        #expect(folder.complaints(entry("templates")) == ["4:45 fleet-missing-file"])
     }
 
     @Test func aMissingFileIsSaidClearly() {

@@ -31,7 +31,10 @@ import Testing
         #expect(fleet.services.redis?.durable == nil)
         #expect(fleet.services.nginx == Nginx())
         // The host keys of the sample are cut short, and its old edge is described elsewhere.
-        #expect(parsed.warnings.map(FleetFolder.brief) == ["3:88 fleet-doubtful", "34:16 fleet-doubtful", "39:81 fleet-doubtful"])
+        #expect(
+            parsed.warnings.map(FleetFolder.brief) == [
+                "3:88 fleet-doubtful", "34:16 fleet-doubtful", "39:81 fleet-doubtful",
+            ])
     }
 
     @Test func theSamplesApp() throws {

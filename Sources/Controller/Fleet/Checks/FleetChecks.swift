@@ -45,28 +45,36 @@ struct FleetChecks {
         dangling("Redis instance", purpose.rawValue, at: span, among: [])
     }
 
-    /// A file of the fleet's folder that must be there.
+    /// A file of the fleet's folder that must be there, and nothing else: no folder, no device, no link that leads out.
     @discardableResult
     func file(_ path: String, what: String, at span: Span, _ fleet: Fleet) -> Bool {
-        var isFolder: ObjCBool = false
-        let whole = fleet.folder + "/" + path
-        if !FileManager.default.fileExists(atPath: whole, isDirectory: &isFolder) {
+        let folder = URL(fileURLWithPath: fleet.folder).resolvingSymlinksInPath().path
+        let whole = URL(fileURLWithPath: fleet.folder + "/" + path).resolvingSymlinksInPath().path
+        guard let attributes = try? FileManager.default.attributesOfItem(atPath: whole) else {
             reader.error(
                 .fleetMissingFile, "\(what) \(quoted(path)) is not there", at: span,
                 hint: "paths are relative to the fleet file's folder")
-        } else if isFolder.boolValue {
-            reader.error(.fleetMissingFile, "\(what) \(quoted(path)) is a folder", at: span)
-        } else {
-            return true
+            return false
         }
-        return false
+        guard attributes[.type] as? FileAttributeType == .typeRegular else {
+            reader.error(.fleetMissingFile, "\(what) \(quoted(path)) is not a file", at: span)
+            return false
+        }
+        guard whole.hasPrefix(folder == "/" ? "/" : folder + "/") else {
+            reader.error(
+                .fleetBadPath, "\(what) \(quoted(path)) is a link that leads out of the fleet's folder", at: span,
+                hint: "copy the file into the folder")
+            return false
+        }
+        return true
     }
 
     private func topologies(_ fleet: inout Fleet) {
         for name in fleet.nodes.keys where name == "all" || Role(rawValue: name.rawValue) != nil {
             reader.error(
                 .fleetBadName, "a node must not be called \(quoted(name.rawValue)): 'on' could mean both",
-                at: key("nodes.\(name)"), hint: "the words all, \(Role.allCases.map(\.rawValue).joined(separator: ", ")) are taken")
+                at: key("nodes.\(name)"),
+                hint: "the words all, \(Role.allCases.map(\.rawValue).joined(separator: ", ")) are taken")
         }
         for (name, topology) in fleet.topologies {
             for (node, roles) in topology.placements {
@@ -135,7 +143,9 @@ struct FleetChecks {
         let services = fleet.services
         if let port = services.postgresql?.port { claims.append((port...port, "postgresql", "services.postgresql")) }
         if let port = services.pgbouncer?.port { claims.append((port...port, "pgbouncer", "services.pgbouncer")) }
-        if let port = services.redis?.cache?.port { claims.append((port...port, "redis.cache", "services.redis.cache")) }
+        if let port = services.redis?.cache?.port {
+            claims.append((port...port, "redis.cache", "services.redis.cache"))
+        }
         if let port = services.redis?.durable?.port {
             claims.append((port...port, "redis.durable", "services.redis.durable"))
         }

@@ -10,6 +10,13 @@ extension FleetChecks {
                 at: value("migration.edge.node"),
                 hint: meant.map { "did you mean '\($0)'?" } ?? "declare it before the freeze is planned")
         }
+        if case .node(let edge)? = migration.edge, (edge.certificate == nil) != (edge.certificateKey == nil),
+            !reader.doubted.contains("migration.edge")
+        {
+            reader.error(
+                .fleetMissingKey, "the edge has only one of 'certificate' and 'certificateKey'",
+                at: key("migration.edge"), hint: "give both, or neither for plain HTTP")
+        }
         for (name, source) in migration.sources {
             let into = value("migration.sources.\(name).into")
             let here = declared("migration.sources.\(name).into") ? into : key("migration.sources.\(name)")
@@ -84,7 +91,7 @@ extension FleetChecks {
             case .files(let source): if let key = source.key { note(.secret(key), "\(path).key") }
             }
         }
-        if let tsig = fleet.migration?.dns?.tsig { note(.secret(tsig), "migration.dns.tsig") }
+        if let tsig = fleet.migration?.dns?.tsig, !tsig.rawValue.isEmpty { note(.secret(tsig), "migration.dns.tsig") }
         for use in uses where use.made {
             guard uses.contains(where: { !$0.made && $0.name == use.name }) else { continue }
             reader.error(

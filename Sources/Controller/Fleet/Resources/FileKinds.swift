@@ -65,25 +65,27 @@ struct DeclaredFile: Declared {
 extension Variant where Value == CustomResource.Kind {
     /// A file, once it is clear where its content comes from.
     static var file: Variant {
-        Variant("file", DeclaredFile.self, checked: { declared, node, reader in
-            var resource = declared.resource
-            let given = [declared.inline, declared.template, declared.source].compactMap { $0 }.count
-            if let text = declared.inline { resource.content = .inline(text) }
-            if let path = declared.template { resource.content = .template(path: path, vars: declared.vars ?? [:]) }
-            if let path = declared.source { resource.content = .upload(path: path) }
-            let written = reader.written(["content", "template", "source"], in: node)
-            if given > 1 || (written == 0 && resource.state == .present) {
-                reader.error(
-                    .fleetBadValue,
-                    "\(reader.subject) must have one of the keys 'content', 'template' and 'source'",
-                    at: node.span, hint: "an empty file is content: \"\"; to remove it write state: absent")
-            } else if declared.vars != nil, reader.written(["template"], in: node) == 0 {
-                reader.error(
-                    .fleetBadValue, "\(reader.subject) has 'vars' but no 'template'", at: node.span,
-                    hint: "variables are filled into templates only")
-            }
-            return .file(resource)
-        })
+        Variant(
+            "file", DeclaredFile.self,
+            checked: { declared, node, reader in
+                var resource = declared.resource
+                let given = [declared.inline, declared.template, declared.source].compactMap { $0 }.count
+                if let text = declared.inline { resource.content = .inline(text) }
+                if let path = declared.template { resource.content = .template(path: path, vars: declared.vars ?? [:]) }
+                if let path = declared.source { resource.content = .upload(path: path) }
+                let written = reader.written(["content", "template", "source"], in: node)
+                if given > 1 || (written == 0 && resource.state == .present) {
+                    reader.error(
+                        .fleetBadValue,
+                        "\(reader.subject) must have one of the keys 'content', 'template' and 'source'",
+                        at: node.span, hint: "an empty file is content: \"\"; to remove it write state: absent")
+                } else if declared.vars != nil, reader.written(["template"], in: node) == 0 {
+                    reader.error(
+                        .fleetBadValue, "\(reader.subject) has 'vars' but no 'template'", at: node.span,
+                        hint: "variables are filled into templates only")
+                }
+                return .file(resource)
+            })
     }
 }
 

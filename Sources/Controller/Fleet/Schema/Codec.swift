@@ -56,7 +56,10 @@ extension Codec {
 extension Codec where Value == String {
     /// Text without a meaning of its own.
     static func text(_ expected: String = "text") -> Codec {
-        .scalar(expected, show: { $0.isEmpty ? nil : .text($0) }, parse: { $0.contains("\0") ? nil : $0 })
+        var codec = Codec.scalar(
+            expected, show: { $0.isEmpty ? nil : .text($0) }, parse: { $0.contains("\0") ? nil : $0 })
+        codec.schema = { SchemaValue.anyScalar }
+        return codec
     }
 }
 

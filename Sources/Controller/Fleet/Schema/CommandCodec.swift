@@ -7,7 +7,7 @@ extension Codec where Value == Command {
         return Codec(
             expected,
             schema: {
-                let word = SchemaValue.object([("type", .text("string"))])
+                let word = SchemaValue.anyScalar
                 let words = SchemaValue.object([
                     ("type", .text("array")), ("items", word), ("minItems", .integer(1)),
                 ])

@@ -4,9 +4,11 @@ import Foundation
 extension Codec where Value == String {
     /// Text on one line.
     static func line(_ expected: String = "text on one line") -> Codec {
-        .scalar(
+        var codec = Codec.scalar(
             expected, hint: "remove line feeds and control characters", show: { $0.isEmpty ? nil : .text($0) },
             parse: { text in PathText.hasControl(text) || text.utf8.count > 4096 ? nil : text })
+        codec.schema = { SchemaValue.anyScalar }
+        return codec
     }
 
     /// A path on a node.
@@ -28,7 +30,8 @@ extension Codec where Value == String {
     static var localPath: Codec {
         .scalar(
             "a path without '..'", code: .fleetBadPath,
-            hint: "write it relative to the fleet file, or absolute", parse: { text in
+            hint: "write it relative to the fleet file, or absolute",
+            parse: { text in
                 text.hasPrefix("/") ? (PathText.isAbsolute(text) ? text : nil) : PathText.inside(text)
             })
     }
@@ -114,7 +117,8 @@ extension Codec where Value == HostKey {
                 }
                 guard types.contains(words[0]) else {
                     reader.error(
-                        .fleetBadValue, "\(reader.subject) is a key of type \(quoted(words[0])), which is not supported",
+                        .fleetBadValue,
+                        "\(reader.subject) is a key of type \(quoted(words[0])), which is not supported",
                         at: node.span, hint: "give the machine's ssh-ed25519 key (or an ECDSA one)")
                     return nil
                 }

@@ -34,7 +34,9 @@ extension Codec where Value == EnvValue {
     static var environment: Codec {
         Codec(
             "text, or one of !binding, !secret, !generate",
-            schema: { .object([("type", .list([.text("string"), .text("number"), .text("boolean")]))]) },
+            schema: {
+                .object([("type", .list([.text("string"), .text("number"), .text("boolean"), .text("null")]))])
+            },
             read: { node, reader in
                 if node.tag != nil { return ReferenceText.read(node, reader).map { .reference($0) } }
                 guard case .scalar(let text, _) = node.content else {

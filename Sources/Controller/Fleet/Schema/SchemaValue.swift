@@ -7,6 +7,11 @@ indirect enum SchemaValue {
     case list([SchemaValue])
     case object([(key: String, value: SchemaValue)])
 
+    /// Text may be written as a plain number or truth value too.
+    static var anyScalar: SchemaValue {
+        .object([("type", .list([.text("string"), .text("number"), .text("boolean")]))])
+    }
+
     /// Pretty-printed, two spaces a level, without a line feed at the end.
     func rendered(indent: String = "") -> String {
         switch self {

@@ -12,10 +12,15 @@ extension Codec where Value == Duration {
 
 extension Codec where Value == ByteSize {
     static var size: Codec {
-        .scalar(
+        var codec = Codec.scalar(
             "a size such as 256MiB or 2GiB", pattern: "^[0-9]{1,12}(B|KiB|MiB|GiB|TiB|kB|MB|GB|TB)?$",
             hint: "write a whole number and a unit: KiB, MiB, GiB, TiB, or kB, MB, GB, TB for decimal",
             show: { .text(UnitText.write($0)) }, parse: UnitText.size)
+        let text = codec.schema
+        codec.schema = {
+            .object([("oneOf", .list([text(), .object([("type", .text("integer")), ("minimum", .integer(0))])]))])
+        }
+        return codec
     }
 }
 

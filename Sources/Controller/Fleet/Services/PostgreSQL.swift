@@ -28,7 +28,9 @@ extension PostgreSQL: Declared {
     static var about: String { "PostgreSQL on the node with the role database" }
     static var fields: [Field<PostgreSQL>] {
         [
-            .key("version", \.version, .integer(13...18, "a major version"), "Major version; the distribution's own if absent"),
+            .key(
+                "version", \.version, .integer(13...18, "a major version"),
+                "Major version; the distribution's if absent"),
             .key("port", \.port, .port, "Where it listens"),
             .key(
                 "databases", \.databases, .map(.postgres, { DatabaseName($0) }, .object),

@@ -41,7 +41,9 @@ extension Redis: Declared {
     static var fields: [Field<Redis>] {
         [
             .key("cache", \.cache, .object, "An instance that may evict keys"),
-            .key("durable", \.durable, .object, "An instance for queues and sessions (BullMQ): noeviction, append-only file"),
+            .key(
+                "durable", \.durable, .object,
+                "An instance for queues and sessions (BullMQ): noeviction, append-only file"),
         ]
     }
 }
@@ -64,7 +66,8 @@ extension Redis.Durable: Declared {
     static var fields: [Field<Redis.Durable>] {
         let reason = "a durable instance must refuse writes rather than drop queued jobs and sessions"
         let refused = Dictionary(
-            uniqueKeysWithValues: Redis.Cache.Policy.allCases.filter { $0 != .noeviction }.map { ($0.rawValue, reason) })
+            uniqueKeysWithValues: Redis.Cache.Policy.allCases.filter { $0 != .noeviction }.map { ($0.rawValue, reason) }
+        )
         return [
             .key("maxMemory", \.maxMemory, .size, "Memory for data; writes are refused beyond it"),
             .key("policy", \.policy, .choice(refused), "Always noeviction"),

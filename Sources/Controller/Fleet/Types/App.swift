@@ -78,7 +78,9 @@ extension App: Declared {
             .key("build", \.build, .list(.command), "Commands run in the release's directory, in order"),
             .key("buildEnv", \.buildEnv, environment, "Environment of the build; part of the release's digest"),
             .key("start", \.start, .command, required: true, "The command that each instance runs"),
-            .key("port", \.port, .integer(1024...65535, "a port number"), required: true, "First instance's port; the next ones follow"),
+            .key(
+                "port", \.port, .integer(1024...65535, "a port number"), required: true,
+                "First instance's port; the next ones follow"),
             .key("health", \.health, .object, "When an instance counts as ready"),
             .key("domains", \.domains, .list(.domain), "Host names that the web role serves for it"),
             .key("env", \.env, environment, "Environment of the processes; part of the release's digest"),
@@ -103,7 +105,11 @@ extension HealthCheck: Declared {
 }
 
 extension LoginEndpoint: Declared {
-    enum Method: String, CaseIterable { case post = "POST", put = "PUT", get = "GET" }
+    enum Method: String, CaseIterable {
+        case post = "POST"
+        case put = "PUT"
+        case get = "GET"
+    }
     static var about: String { "The request by which customers log in" }
     static var fields: [Field<LoginEndpoint>] {
         let method = Codec<Method>.choice().map({ $0.rawValue }, back: { Method(rawValue: $0) })

@@ -66,7 +66,9 @@ extension Fleet: Declared {
             .key(
                 "topologies", \.topologies, .map(.topology, { TopologyName($0) }, .topology),
                 "Placements of roles on nodes, by name; every node without a role if absent"),
-            .key("topology", \.activeTopology, .name(.topology), "The one in force; may be absent where there is only one"),
+            .key(
+                "topology", \.activeTopology, .name(.topology),
+                "The one in force; may be absent where there is only one"),
             .key("services", \.services, .object, "What the roles run"),
             .key("apps", \.apps, .map(.app, { AppName($0) }, .object), "The apps, by name"),
             .key("resources", \.resources, .list(.customResource), "What the catalogue does not cover"),

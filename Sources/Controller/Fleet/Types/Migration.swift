@@ -30,6 +30,10 @@ package struct EdgeNode: Sendable, Equatable {
     package var node: NodeName = ""
     /// Where it proxies to today, `HOST:PORT`; what a rollback restores.
     package var upstream: String?
+    /// The certificate chain that it serves the domains with, a path on it; nil for plain HTTP.
+    package var certificate: String?
+    /// The certificate's private key, a path on it.
+    package var certificateKey: String?
     package init() {}
 }
 
@@ -106,11 +110,11 @@ package struct DNSSwitch: Sendable, Equatable {
     package enum Provider: String, Sendable, Hashable, CaseIterable { case rfc2136 }
     package var zone = ""
     package var provider = Provider.rfc2136
-    /// The primary name server.
+    /// The primary name server: an address, a host name, or a node.
     package var server = ""
     package var port = 53
-    /// The secret holding `ALGORITHM:NAME:BASE64`, as `dig -y` takes it.
-    package var tsig: SecretName?
+    /// The secret holding `[ALGORITHM:]NAME:BASE64`, as `dig -y` takes it.
+    package var tsig: SecretName = ""
     /// What each name points to after the switch.
     package var records: [String: AddressRecords] = [:]
     /// Lowered to this before the switch. Default 300 s.

@@ -9,7 +9,9 @@ extension Migration: Declared {
             .key("dns", \.dns, .object, "How names move to the new side"),
             .key("window", \.window, .object, "When the outage may be"),
             .key("rollback", \.rollback, .object, "When to go back, and what it may cost"),
-            .key("finalBackup", \.finalBackup, .choice(), "The last backup of the fenced source: beside the sync, or before it"),
+            .key(
+                "finalBackup", \.finalBackup, .choice(),
+                "The last backup of the fenced source: beside the sync, or before it"),
             .key("approve", \.approve, .choice(), "Who answers the go/no-go"),
             .key("customers", \.customers, .object, "Whom to tell, and when"),
         ]
@@ -22,6 +24,8 @@ extension EdgeNode: Declared {
         [
             .key("node", \.node, .name(.node), required: true, "Its name under 'nodes'"),
             .key("upstream", \.upstream, .endpoint, "Where it proxies to today; what a rollback restores"),
+            .key("certificate", \.certificate, .absolutePath, "The certificate chain that it serves the domains with"),
+            .key("certificateKey", \.certificateKey, .absolutePath, "That certificate's private key"),
         ]
     }
 }
@@ -59,9 +63,11 @@ extension DNSSwitch: Declared {
         [
             .key("zone", \.zone, .domain, required: true, "The zone that holds the names"),
             .key("provider", \.provider, .choice(), "How the zone is changed"),
-            .key("server", \.server, .host, required: true, "The primary name server"),
+            .key(
+                "server", \.server, .host, required: true, "The primary name server: an address, a host name, or a node"
+            ),
             .key("port", \.port, .port, "Its port"),
-            .key("tsig", \.tsig, .secret, "Holds ALGORITHM:NAME:BASE64, as dig -y takes it"),
+            .key("tsig", \.tsig, .secret, required: true, "Holds [ALGORITHM:]NAME:BASE64, as dig -y takes it"),
             .key("records", \.records, .map(.domainName, { $0 }, .object), "Each name's addresses after the switch"),
             .key("ttl", \.ttl, .duration, "Lowered to this before the switch"),
         ]
@@ -103,8 +109,12 @@ extension RollbackPolicy: Declared {
             .key("watch", \.watch, .duration, "How long the criteria are watched after T0"),
             .key("ifAlone", \.ifAlone, .choice(), "What the conducting agent does when nobody answers"),
             .key("when", \.when, .object, "The criteria that trip it"),
-            .key("minimumUsers", \.minimumUsers, .integer(1...1_000_000), "Fewer distinct users than this decide nothing"),
-            .key("newWrites", \.newWrites, .choice(), "What becomes of writes taken after T0; the operator is asked if absent"),
+            .key(
+                "minimumUsers", \.minimumUsers, .integer(1...1_000_000), "Fewer distinct users than this decide nothing"
+            ),
+            .key(
+                "newWrites", \.newWrites, .choice(),
+                "What becomes of writes taken after T0; the operator is asked if absent"),
         ]
     }
 }

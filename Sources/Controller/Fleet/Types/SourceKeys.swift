@@ -10,7 +10,8 @@ extension PostgresSource: Declared {
             .key("schemas", \.schemas, .list(.name(.table)), "Schemas to bring"),
             .key("exclude", \.exclude, .list(.name(.table)), "Tables left behind, as schema.table"),
             .key("jobs", \.jobs, .integer(1...32), "Tables copied at once"),
-            .key("fence", \.fence, .secret, "Holds the URL of a role that may revoke rights; the source's own if absent"),
+            .key(
+                "fence", \.fence, .secret, "Holds the URL of a role that may revoke rights; the source's if absent"),
         ]
     }
 }
@@ -69,7 +70,9 @@ extension Codec where Value == Remote {
         .scalar(
             "a remote folder such as deploy@old.example:/var/www/uploads", pattern: "^[^@:]+@[^@]+:/",
             parse: { text in
-                guard let at = text.firstIndex(of: "@"), let colon = text.range(of: ":/", options: []) else { return nil }
+                guard let at = text.firstIndex(of: "@"), let colon = text.range(of: ":/", options: []) else {
+                    return nil
+                }
                 guard at < colon.lowerBound else { return nil }
                 let user = String(text[..<at])
                 let host = String(text[text.index(after: at)..<colon.lowerBound])

@@ -28,7 +28,10 @@ package struct FileMode: Sendable, Hashable {
 
 /// A rate of requests, as Nginx limits it. Written `20r/s` or `300r/m`.
 package struct RequestRate: Sendable, Hashable {
-    package enum Period: String, Sendable, Hashable { case second = "s", minute = "m" }
+    package enum Period: String, Sendable, Hashable {
+        case second = "s"
+        case minute = "m"
+    }
     package var count: Int
     package var period: Period
     package init(_ count: Int, per period: Period) { (self.count, self.period) = (count, period) }

@@ -1,0 +1,125 @@
+/// A fleet file that uses every key there is.
+let everyKey = #"""
+    fleet: all-keys
+    nodes:
+      n1: {address: "2001:db8::1", port: 2222, user: admin, key: keys/admin, hostKey: "ssh-ed25519 QUJD comment"}
+      n2: {provider: lab, image: debian13, disk: 4GiB}
+    topologies:
+      one: {n1: [database, cache, web, app]}
+      two: {n1: [database, cache], n2: [web, app]}
+    topology: two
+    services:
+      postgresql:
+        version: 15
+        port: 5433
+        databases: {shop: {owner: shop_owner, extensions: [uuid-ossp], encoding: UTF8, locale: fr_FR.UTF-8}}
+        settings: {max_connections: 200, work_mem: 16MB}
+      pgbouncer: {poolMode: session, port: 6433, poolSize: 30, maxClients: 900}
+      redis:
+        cache: {maxMemory: 1GiB, policy: volatile-ttl, port: 6400}
+        durable: {maxMemory: 128MiB, policy: noeviction, port: 6401}
+      nginx: {rateLimit: {rate: 300r/m, burst: 10}, gzip: false, clientMaxBody: 25MB, keepalive: 30s, proxyTimeout: 2m}
+    apps:
+      shop:
+        source: {git: "https://git.example/shop.git", ref: v1.2}
+        runtime: pm2
+        instances: 2
+        packages: [nodejs, g++]
+        build: [[npm, ci], "npm run 'build all'"]
+        buildEnv: {A: b}
+        start: [node, server.js]
+        port: 4000
+        health: {path: "/healthz?deep=1", timeout: 1m, interval: 500ms}
+        domains: [shop.example, "*.shop.example"]
+        env: {DIRECT: !binding database.shop.direct, HOST: !binding redis.durable.host, OTHER: !binding app.side, EMPTY: }
+        journeys: journeys/shop.yaml
+        login: {path: /login, method: PUT, userField: user}
+        user: www-data
+        keep: 5
+        drain: 20s
+      side:
+        source: {archive: side.tar.gz}
+        start: ./run
+        port: 5000
+    resources:
+      - {on: n1, package: htop, version: 3.2.2-2, state: absent}
+      - on: [web, n1]
+        file: /etc/a
+        template: templates/b.conf
+        vars: {n: 1, x: 1.5, t: true, s: "1", l: [a, {b: c}], p: !generate p, d: !binding database.shop.host}
+        owner: root
+        group: adm
+        mode: "0600"
+        state: present
+      - {on: all, file: /etc/b, source: shop/server.js}
+      - {on: all, file: /etc/c, content: "a"}
+      - {on: all, file: /etc/d, state: absent}
+      - {on: all, directory: /srv/d, owner: a, group: b, mode: "0700", state: absent}
+      - {on: all, symlink: /etc/l, target: /etc/a, state: present}
+      - {on: all, user: u, system: true, uid: 900, group: g, groups: [adm], home: /srv/u, shell: /bin/sh}
+      - {on: all, group: g, system: true, gid: 900, state: present}
+      - on: app
+        unit: a@b.service
+        state: stopped
+        enabled: false
+        reloadOn: [/etc/a]
+        restartOn: [/etc/b]
+        content: "[Service]\n"
+        dropIns: {limits: "[Service]\nMemoryMax=1G\n"}
+      - {on: all, timer: t, schedule: "*-*-* 03:00", command: true, user: u, persistent: false, randomDelay: 5m}
+      - {on: all, sysctl: net.core.somaxconn, value: 4096}
+      - on: all
+        aptRepository: vendor
+        uris: https://apt.example/debian
+        suites: [bookworm]
+        components: [main, contrib]
+        architectures: [amd64]
+        key: templates/b.conf
+      - on: database
+        postgresRole: reader
+        login: false
+        password: !secret READER
+        createDatabase: true
+        memberOf: [pg_read_all_data]
+        connectionLimit: 5
+        state: present
+      - {on: database, postgresDatabase: d, owner: reader, encoding: UTF8, locale: C.UTF-8, state: present}
+      - {on: database, postgresExtension: citext, database: d, state: present}
+      - {on: database, postgresSetting: log_min_duration_statement, value: 250ms}
+      - {on: web, firewall: extra, allow: [8080, 8443], transport: udp, from: [10.0.0.0/8, "fd00::/8"]}
+    migration:
+      edge: {node: n1, upstream: "127.0.0.1:3000", certificate: /etc/ssl/a.pem, certificateKey: /etc/ssl/a.key}
+      sources:
+        a: {postgres: !secret A, into: shop, schemas: [public, app], exclude: [public.log], jobs: 4, fence: !secret AF}
+        b: {redis: !secret B, into: durable, keys: "bull:*"}
+        c: {mysql: !secret C, into: shop, exclude: [old], jobs: 3}
+        d: {files: "u@h:/srv/up", to: /srv/up, hostKey: "ssh-ed25519 QUJD", key: !secret D, exclude: ["*.tmp"], owner: u}
+      dns:
+        zone: shop.example
+        provider: rfc2136
+        server: ns.shop.example
+        port: 5353
+        tsig: !secret T
+        records: {www.shop.example: {A: 192.0.2.7, AAAA: n1}}
+        ttl: 1m
+      window: {start: "2026-12-06T04:00:00+01:00", length: 1h}
+      rollback:
+        budget: 4m
+        watch: 1h
+        ifAlone: hold
+        when: {usersUnableToLogIn: 5%, serverErrors: 0.5%, dataLoss: any, journeysFailed: any}
+        minimumUsers: 5
+        newWrites: reverse
+      finalBackup: before
+      approve: auto
+      customers: {notice: 24h, from: a@shop.example, database: shop, query: "SELECT email FROM c", message: templates/b.conf}
+    costs: {currency: USD, before: {Supabase: 25, "Upstash (eu)": 10.5}, after: {vps: 12}}
+    caps: {deletions: 3}
+    """#
+
+/// The other shapes that exclude one of the above.
+let hookedEdge =
+    smallest + """
+        migration: {edge: {hooks: {maintenance: ./on, restore: ./off, proxy: [./proxy, "to it"]}}}
+        services: {nginx: {rateLimit: off}}
+        """

@@ -1,0 +1,109 @@
+import BasculeFleet
+import BasculeModel
+import Foundation
+import Testing
+
+@Suite struct EveryKeyTests {
+    let folder: FleetFolder
+    init() throws {
+        folder = try FleetFolder([
+            "journeys/shop.yaml", "templates/b.conf", "shop/server.js", "side.tar.gz",
+        ])
+    }
+
+    @Test func everyKeyParses() throws {
+        #expect(folder.errors(everyKey).map { $0.render() } == [])
+        #expect(try folder.parse(everyKey).warnings.map { $0.render() } == [])
+    }
+
+    /// A key that is declared must be read somewhere in these files: a new one has to be added to them.
+    @Test func everyDeclaredKeyIsTried() throws {
+        let data = Data(FleetSchema.json().utf8)
+        var declared: Set<String> = []
+        func walk(_ value: Any) {
+            if let list = value as? [Any] { list.forEach(walk) }
+            guard let object = value as? [String: Any] else { return }
+            if let properties = object["properties"] as? [String: Any] { declared.formUnion(properties.keys) }
+            object.values.forEach(walk)
+        }
+        walk(try JSONSerialization.jsonObject(with: data))
+        let sampleFolder = try FleetFolder()
+        let tried = try [folder.parse(everyKey), folder.parse(hookedEdge), sampleFolder.parse(designSample)]
+            .flatMap { $0.positions.keys.flatMap { $0.split(separator: ".").map(String.init) } }
+        #expect(declared.count > 100)
+        #expect(declared.subtracting(tried).sorted() == [])
+    }
+
+    @Test func servicesTakeTheirValues() throws {
+        let services = try folder.parse(everyKey).fleet.services
+        #expect(services.postgresql?.settings == ["max_connections": "200", "work_mem": "16MB"])
+        #expect(services.postgresql?.databases["shop"]?.owner == "shop_owner")
+        #expect(services.pgbouncer?.poolMode == .session)
+        #expect(services.redis?.cache?.policy == .volatileTTL)
+        #expect(services.redis?.durable?.maxMemory == .mebibytes(128))
+        #expect(services.nginx?.rateLimit?.rate.text == "300r/m")
+        #expect(services.nginx?.gzip == false)
+        #expect(services.nginx?.clientMaxBody.bytes == 25_000_000)
+        #expect(try folder.parse(hookedEdge).fleet.services.nginx?.rateLimit == nil)
+    }
+
+    @Test func appsTakeTheirValues() throws {
+        let fleet = try folder.parse(everyKey).fleet
+        let app = try #require(fleet.apps["shop"])
+        #expect(app.source == .git(url: "https://git.example/shop.git", ref: "v1.2"))
+        #expect(app.build == [Command(["npm", "ci"]), Command(["npm", "run", "build all"])])
+        #expect(app.env["DIRECT"] == .reference(.binding(Binding(.database("shop"), aspect: .direct))))
+        #expect(app.env["OTHER"] == .reference(.binding(Binding(.app("side")))))
+        #expect(app.env["EMPTY"] == .literal(""))
+        #expect(app.login?.method == "PUT")
+        #expect(app.health?.interval == .milliseconds(500))
+        #expect(fleet.apps["side"]?.source == .archive("side.tar.gz"))
+        #expect(fleet.active.nodes(with: .app) == ["n2"])
+    }
+
+    @Test func resourcesTakeTheirValues() throws {
+        let resources = try folder.parse(everyKey).fleet.resources
+        #expect(resources.count == 18)
+        #expect(resources[0].on == .some([.node("n1")]))
+        #expect(resources[1].on == .some([.role(.web), .node("n1")]))
+        guard case .file(let file) = resources[1].kind, case .template(_, let vars)? = file.content else {
+            Issue.record("no template: \(resources[1])")
+            return
+        }
+        #expect(
+            vars == [
+                "n": .integer(1), "x": .number(1.5), "t": .flag(true), "s": .text("1"),
+                "l": .list([.text("a"), .map(["b": .text("c")])]), "p": .reference(.generate("p")),
+                "d": .reference(.binding(Binding(.database("shop"), aspect: .host))),
+            ])
+        guard case .firewall(let opening) = resources[17].kind else {
+            Issue.record("no firewall: \(resources[17])")
+            return
+        }
+        #expect(opening.allow == [8080, 8443] && opening.transport == .udp && opening.from.count == 2)
+    }
+
+    @Test func migrationsTakeTheirValues() throws {
+        let fleet = try folder.parse(everyKey).fleet
+        let migration = try #require(fleet.migration)
+        guard case .redis(let redis)? = migration.sources["b"], case .files(let files)? = migration.sources["d"] else {
+            Issue.record("other sources: \(migration.sources)")
+            return
+        }
+        #expect(redis.into == .durable && redis.keys == "bull:*")
+        #expect(files.key == "D" && files.owner == "u" && files.hostKey?.base64 == "QUJD")
+        #expect(migration.dns?.records["www.shop.example"]?.a == .address("192.0.2.7"))
+        #expect(migration.dns?.records["www.shop.example"]?.aaaa == .node("n1"))
+        #expect(migration.window?.start == Date(timeIntervalSince1970: 1_796_526_000))
+        #expect(migration.rollback.newWrites == .reverse && migration.rollback.ifAlone == .hold)
+        #expect(migration.rollback.when.serverErrors == .above(Percentage(0.5)))
+        #expect(migration.customers?.notice == .seconds(86_400))
+        #expect(fleet.costs?.before["Upstash (eu)"] == 10.5)
+        #expect(fleet.caps.deletions == 3)
+        guard case .hooks(let hooks)? = try folder.parse(hookedEdge).fleet.migration?.edge else {
+            Issue.record("no hooks")
+            return
+        }
+        #expect(hooks.proxy == Command(["./proxy", "to it"]))
+    }
+}
