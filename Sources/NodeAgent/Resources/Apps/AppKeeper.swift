@@ -57,6 +57,22 @@ enum AppKeeper {
         try rollout.roll(from: previous, to: wanted, healthy: seen.current == wanted ? Set(seen.healthy) : [])
     }
 
+    /// The release of before an apply again; an app that was not there is stopped.
+    static func restore(_ spec: AppSpec, _ release: String?, _ context: NodeContext) throws {
+        guard let release else {
+            _ = try Systemctl.attempt(["disable", "--now", "--"] + spec.ports.map { unit(spec, $0) })
+            try ParentDirectory.find(link(spec.root))?.remove()
+            return
+        }
+        guard let present = current(spec.root), present != release else { return }
+        guard try FileDigests.hash("\(spec.root)/releases/\(release)/.built") != nil else {
+            throw BasculeError(
+                .missingPrerequisite, "The release \(release) of \(spec.app) is no longer on this node", at: .thing(spec.app),
+                hint: "apply the fleet file that declares it: it is built again")
+        }
+        try AppRollout(spec, context).roll(from: present, to: release, healthy: [])
+    }
+
     private static func isRunning(_ spec: AppSpec, _ statuses: [String: UnitStatus]) -> Bool {
         spec.ports.contains { statuses[unit(spec, $0)]?.isActive == true }
     }

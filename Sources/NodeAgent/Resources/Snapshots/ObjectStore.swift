@@ -1,0 +1,69 @@
+import BasculeCrypto
+import BasculeModel
+
+/// The bytes of captured files, named by their keyed digest: equal content is kept once, and a name tells nothing.
+struct ObjectStore {
+    let context: NodeContext
+
+    func put(_ bytes: [UInt8]) throws -> Digest {
+        let digest = Digest(of: bytes, key: context.nodeKey)
+        if FileIdentity(path: path(digest)) == nil {
+            try AtomicFile.write(path(digest), bytes, Permissions(mode: 0o600))
+        }
+        return digest
+    }
+
+    func get(_ digest: Digest) throws -> [UInt8] {
+        guard let bytes = try AtomicFile.read(path(digest)), Digest(of: bytes, key: context.nodeKey) == digest else {
+            throw BasculeError(
+                .inputOutput, "The snapshot's object \(digest.rawValue.prefix(12)) is missing or damaged",
+                hint: "take an older snapshot")
+        }
+        return bytes
+    }
+
+    func snapshot(_ path: String) throws -> PathSnapshot {
+        guard let parent = try ParentDirectory.find(path), let status = try parent.status() else {
+            return PathSnapshot(type: .nothing)
+        }
+        let type = PathType(status)
+        var snapshot = PathSnapshot(type: type, permissions: try Permissions(status))
+        switch type {
+        case .file: snapshot.object = try AtomicFile.read(path).map(put)
+        case .symlink: snapshot.target = try parent.linkTarget()
+        default: break
+        }
+        return snapshot
+    }
+
+    func snapshots(_ paths: [String]) throws -> [String: PathSnapshot] {
+        try Dictionary(uniqueKeysWithValues: Set(paths).map { ($0, try snapshot($0)) })
+    }
+
+    /// Puts back what stood at a path. A directory that was made since is removed only where it is empty.
+    func restore(_ path: String, _ snapshot: PathSnapshot) throws {
+        let now = try self.snapshot(path)
+        guard now != snapshot else { return }
+        switch snapshot.type {
+        case .nothing:
+            guard now.type != .directory else {
+                return try DirectoryKeeper.apply(DirectorySpec(path, state: .absent))
+            }
+            try ParentDirectory.find(path)?.remove()
+        case .file:
+            guard let object = snapshot.object, let permissions = snapshot.permissions else { return }
+            try AtomicFile.write(path, try get(object), permissions)
+        case .directory:
+            guard let permissions = snapshot.permissions else { return }
+            try DirectoryKeeper.apply(DirectorySpec(path, permissions: permissions))
+        case .symlink:
+            guard let target = snapshot.target else { return }
+            try AtomicFile.link(path, to: target)
+        case .other: break
+        }
+    }
+
+    private func path(_ digest: Digest) -> String {
+        "\(context.stateDirectory)/snapshots/objects/\(digest.rawValue.prefix(2))/\(digest.rawValue)"
+    }
+}
