@@ -27,6 +27,18 @@ final class ServerProcess {
         self.port = port
     }
 
+    /// Starts a program that listens on a port of the test's choice and says nothing.
+    init(quiet program: String, _ arguments: [String], port: UInt16) throws {
+        process = Process()
+        output = Pipe()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = [program] + arguments
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        self.port = port
+    }
+
     deinit { stop() }
 
     func stop() {
@@ -55,6 +67,13 @@ final class Scratch {
     }
 
     func read(_ name: String) throws -> String { try String(contentsOfFile: path + "/" + name, encoding: .utf8) }
+}
+
+/// A port that nobody uses just now.
+func freePort() throws -> UInt16 {
+    let text = try run(
+        "python3", "-c", "import socket; s = socket.socket(); s.bind(('127.0.0.1', 0)); print(s.getsockname()[1])")
+    return try #require(UInt16(text.trimmingCharacters(in: .whitespacesAndNewlines)))
 }
 
 /// Runs a command to its end; its output.
