@@ -20,7 +20,7 @@ extension ErrorCode {
 }
 
 /// Bytes of a stranger as one printable line of at most `limit` characters.
-func printable(_ bytes: some Sequence<UInt8>, limit: Int = 120) -> String {
+func printable(_ bytes: some Swift.Sequence<UInt8>, limit: Int = 120) -> String {
     let digits = Array("0123456789abcdef".utf8)
     var out: [UInt8] = []
     for byte in bytes {
