@@ -10,6 +10,20 @@ package enum PGQuote {
         identifier(schema) + "." + identifier(name)
     }
 
+    /// A name for people: quoted only where it is not plain lower-case letters, digits and underscores. Not for SQL,
+    /// which knows keywords.
+    package static func shown(_ schema: String, _ name: String) -> String {
+        func part(_ text: String) -> String {
+            let plain = text.utf8.allSatisfy { byte in
+                byte == UInt8(ascii: "_") || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
+                    || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+            }
+            let starts = text.utf8.first.map { !(UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) } ?? false
+            return plain && starts ? text : identifier(text)
+        }
+        return part(schema) + "." + part(name)
+    }
+
     /// A string literal. Backslashes take the `E''` form, so that the setting of the session does not matter.
     package static func literal(_ text: String) -> String {
         let quoted = doubled(text, UInt8(ascii: "'"))

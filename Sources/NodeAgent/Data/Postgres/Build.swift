@@ -87,7 +87,7 @@ enum Sequences {
     static func read(_ connection: PGConnection, _ sequences: [Sequence]) throws -> [PostgresSequenceValue] {
         guard !sequences.isEmpty else { return [] }
         let parts = sequences.map { sequence in
-            "SELECT \(PGQuote.literal(sequence.quoted)), last_value, is_called FROM \(sequence.quoted)"
+            "SELECT \(PGQuote.literal(sequence.shown)), last_value, is_called FROM \(sequence.quoted)"
         }
         do {
             return try connection.query(parts.joined(separator: " UNION ALL ")).rows.map {
@@ -124,7 +124,7 @@ enum Meter {
         func tell(_ count: CopyCount) {
             progress(
                 MoveProgress(
-                    subject: table.quoted, phase: phase, rows: count.rows, bytes: count.bytes, totalBytes: table.bytes))
+                    subject: table.shown, phase: phase, rows: count.rows, bytes: count.bytes, totalBytes: table.bytes))
         }
         tell(seen)
         let count = try body { step in
@@ -134,13 +134,13 @@ enum Meter {
             guard now - told > 0.1 else { return }
             told = now
             if stop() {
-                throw BasculeError(.cancelled, "The copy of a table was stopped", at: .thing(table.quoted))
+                throw BasculeError(.cancelled, "The copy of a table was stopped", at: .thing(table.shown))
             }
             tell(seen)
         }
         tell(count)
         return PostgresTableCopy(
-            table: table.quoted, rows: count.rows, bytes: count.bytes, seconds: Clock.now() - start)
+            table: table.shown, rows: count.rows, bytes: count.bytes, seconds: Clock.now() - start)
     }
 }
 

@@ -22,6 +22,8 @@ struct BuildPlan: Sendable {
     /// Indexes of materialised views, after their refresh.
     var viewIndexes: [Statement] = []
 
+    init() {}
+
     init(_ catalog: Catalog, existing: Existing) {
         let constraints = Dictionary(uniqueKeysWithValues: catalog.constraints.map { ($0.oid, $0) })
         let tables = catalog.byOid

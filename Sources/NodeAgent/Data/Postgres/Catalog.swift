@@ -64,6 +64,8 @@ struct Table {
     var key: [String] = []
 
     var quoted: String { PGQuote.identifier(schema, name) }
+    /// For reports.
+    var shown: String { PGQuote.shown(schema, name) }
     var holdsRows: Bool { kind == "r" }
     /// What COPY may name.
     var copied: [Column] { columns.filter { $0.generated.isEmpty } }
@@ -110,6 +112,7 @@ struct Sequence {
     var schema: String
     var name: String
     var quoted: String { PGQuote.identifier(schema, name) }
+    var shown: String { PGQuote.shown(schema, name) }
 }
 
 /// All that a source's database holds and that is moved, with the statements that make it again.

@@ -118,7 +118,8 @@ struct CatalogFinals {
             """
             SELECT i.type, i.identity, d.description FROM pg_description d
                 CROSS JOIN LATERAL pg_identify_object(d.classoid, d.objoid, d.objsubid) i
-            WHERE d.objoid >= 16384 AND (i.schema = ANY ($1::text[]) OR (i.type = 'schema' AND i.name = ANY
+            WHERE d.objoid >= 16384 AND (i.schema = ANY
+                (SELECT quote_ident(s) FROM unnest($1::text[]) s) OR (i.type = 'schema' AND i.name = ANY
                 (SELECT quote_ident(s) FROM unnest($1::text[]) s))
                 OR i.type IN ('table constraint', 'trigger', 'policy', 'rule', 'domain constraint', 'table column',
                     'view column', 'materialized view column', 'composite type column'))

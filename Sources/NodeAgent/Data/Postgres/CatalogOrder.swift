@@ -44,8 +44,9 @@ struct CatalogOrder {
     private func dependencies() throws -> PGRows {
         try connection.query(
             """
-            SELECT d.classid::regclass::text, d.objid, d.refclassid::regclass::text, d.refobjid
-            FROM pg_depend d WHERE d.deptype IN ('n', 'a', 'i', 'P', 'S') AND d.objid >= 16384 AND d.refobjid >= 16384
+            SELECT c.relname, d.objid, r.relname, d.refobjid
+            FROM pg_depend d JOIN pg_class c ON c.oid = d.classid JOIN pg_class r ON r.oid = d.refclassid
+            WHERE d.deptype IN ('n', 'a', 'i', 'P', 'S') AND d.objid >= 16384 AND d.refobjid >= 16384
                 AND d.refclassid IN ('pg_class'::regclass, 'pg_type'::regclass, 'pg_proc'::regclass,
                     'pg_constraint'::regclass)
             """)

@@ -83,7 +83,8 @@ struct CatalogReader {
     }
 }
 
-/// What two servers of different versions can be compared by: names, types, kinds and flags, no deparsed text.
+/// What two servers of different versions can be compared by: names, types, kinds and flags, no deparsed text. Types
+/// lose their quotes: which words need them differs between versions.
 struct CatalogShape {
     let connection: PGConnection
     let schemas: [String]
@@ -106,7 +107,7 @@ struct CatalogShape {
             """
             SELECT line FROM (
             SELECT 'column ' || format('%I.%I.%I', n.nspname, c.relname, a.attname) || ' '
-                || format_type(a.atttypid, a.atttypmod) || CASE WHEN a.attnotnull THEN ' not null' ELSE '' END
+                || replace(format_type(a.atttypid, a.atttypmod), '"', '') || CASE WHEN a.attnotnull THEN ' not null' ELSE '' END
                 || CASE WHEN a.attgenerated <> '' THEN ' generated' ELSE '' END
                 || CASE WHEN a.attidentity <> '' AND NOT c.relispartition THEN ' identity ' || a.attidentity::text
                     ELSE '' END
@@ -136,7 +137,8 @@ struct CatalogShape {
             WHERE NOT g.tgisinternal AND NOT c.relispartition AND n.nspname = ANY ($1::text[])
                 AND \(free("pg_class", "c.oid"))
             UNION ALL
-            SELECT 'function ' || p.oid::regprocedure::text || CASE WHEN p.prosecdef THEN ' definer' ELSE '' END
+            SELECT 'function ' || format('%I.%I', n.nspname, p.proname) || '('
+                || replace(oidvectortypes(p.proargtypes), '"', '') || ')' || CASE WHEN p.prosecdef THEN ' definer' ELSE '' END
             FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
             WHERE p.prokind IN ('f', 'p', 'w') AND l.lanname IN ('sql', 'plpgsql') AND n.nspname = ANY ($1::text[])
                 AND \(free("pg_proc", "p.oid"))
@@ -146,7 +148,8 @@ struct CatalogShape {
             FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
             WHERE t.typtype = 'e' AND n.nspname = ANY ($1::text[]) AND \(free("pg_type", "t.oid"))
             UNION ALL
-            SELECT 'domain ' || format('%I.%I', n.nspname, t.typname) || ' ' || format_type(t.typbasetype, t.typtypmod)
+            SELECT 'domain ' || format('%I.%I', n.nspname, t.typname) || ' '
+                || replace(format_type(t.typbasetype, t.typtypmod), '"', '')
             FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
             WHERE t.typtype = 'd' AND n.nspname = ANY ($1::text[]) AND \(free("pg_type", "t.oid"))
             ) lines ORDER BY line COLLATE "C"

@@ -37,7 +37,7 @@ struct CopyTask: Sendable {
         try loader.query("SET synchronous_commit = on")
         try Ledger.set(loader, "copied", snapshot.name)
         return PostgresCopyReport(
-            copied: copied, alreadyDone: catalog.loadable.map(\.quoted).filter(done.contains),
+            copied: copied, alreadyDone: catalog.loadable.filter { done.contains($0.quoted) }.map(\.shown),
             findings: preflight.report.findings, indexes: plan.indexCount, constraints: plan.constraintCount,
             seconds: Clock.now() - start)
     }

@@ -30,8 +30,24 @@ package enum PostgresMover {
             return .preflight(try Preflight(sides: sides, source: source, target: target).run(resuming: false).report)
         case .copy:
             return .copied(try CopyTask(sides: sides, progress: progress, isCancelled: isCancelled).run())
-        default:
-            throw BasculeError(.unsupported, "not yet")
+        case .sync:
+            return .synced(try SyncTask(sides: sides, progress: progress, isCancelled: isCancelled).run())
+        case .verify(_, let known):
+            return .verified(
+                try VerifyTask(sides: sides, progress: progress, isCancelled: isCancelled).run(known: known))
+        case .fenceCapture:
+            return .captured(try FenceCapture(sides: sides).run())
+        case .fenceAcquire(_, let fence):
+            return .fenced(try FenceAcquire(sides: sides, fence: fence, isCancelled: isCancelled).run())
+        case .fenceProve(_, let fence):
+            return .proved(try FenceProve(sides: sides, fence: fence).run())
+        case .fenceRelease(_, let fence):
+            return .released(try FenceRelease(sides: sides, fence: fence).run())
+        case .finish:
+            let admin = try sides.admin()
+            try LoadingRole.drop(admin)
+            try admin.script("SET client_min_messages = error; DROP SCHEMA IF EXISTS bascule CASCADE")
+            return .finished
         }
     }
 }

@@ -8,11 +8,12 @@ struct Sides: Sendable {
     /// The name under which the source's sessions appear, so that a fence knows its own.
     static let application = "bascule-mover"
 
+    // Identifiers always come quoted, so that names compare as text and no keyword of one version trips another.
     /// Anything that would change how a value or an expression is written, and every limit that would cut a long copy.
     private static let pinned = [
         ("search_path", "pg_catalog, pg_temp"), ("datestyle", "ISO, YMD"), ("intervalstyle", "postgres"),
         ("timezone", "UTC"), ("extra_float_digits", "3"), ("bytea_output", "hex"), ("xmloption", "content"),
-        ("lc_monetary", "C"), ("lc_numeric", "C"), ("lc_time", "C"), ("quote_all_identifiers", "off"),
+        ("lc_monetary", "C"), ("lc_numeric", "C"), ("lc_time", "C"), ("quote_all_identifiers", "on"),
         ("standard_conforming_strings", "on"), ("array_nulls", "on"), ("jit", "off"), ("statement_timeout", "0"),
         ("lock_timeout", "0"), ("idle_in_transaction_session_timeout", "0"), ("transaction_timeout", "0"),
         ("synchronize_seqscans", "off"),

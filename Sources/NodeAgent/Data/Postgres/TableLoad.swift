@@ -29,7 +29,7 @@ struct TableLoad {
         } catch let failure as CopyFailure {
             throw named(failure, table)
         } catch let error as PGError {
-            throw error.basculeError("copying a table", at: .thing(table.quoted))
+            throw error.basculeError("copying a table", at: .thing(table.shown))
         }
     }
 
@@ -59,7 +59,7 @@ struct TableLoad {
         guard failure.side == .target, error.state.hasPrefix("22") || error.state.hasPrefix("23") else {
             return error.basculeError(
                 failure.side == .source ? "reading a table from the source" : "writing a table to the target",
-                at: .thing(table.quoted))
+                at: .thing(table.shown))
         }
         // COPY's context ends with the value itself, which is a customer's and none of a log's business.
         let context = error.context ?? ""
@@ -68,7 +68,7 @@ struct TableLoad {
             Int64(part.dropFirst(5).prefix { $0.isNumber })
         }
         let column = parts.first { $0.hasPrefix("column ") }.map { part in part.dropFirst(7).prefix { $0 != ":" } }
-        var place = table.quoted
+        var place = table.shown
         if let line { place += " row \(line)" }
         if let line, let key = key(of: line, in: table) { place += " key \(key)" }
         if let column { place += " column \(column)" }

@@ -95,11 +95,17 @@ package struct PostgresFenceReport: Hashable, Codable, Sendable {
     /// Sessions that were writing when the fence came: ended by themselves, or were ended.
     package var drained: Int
     package var terminated: Int
+    /// Writes tried after the fence in a session that was opened, and had prepared them, before it, as a pool does.
+    package var pooled: [PostgresFenceAttempt]
     package var findings: [PostgresFinding]
     package var seconds: Double
-    package init(drained: Int, terminated: Int, findings: [PostgresFinding], seconds: Double) {
+    package init(
+        drained: Int, terminated: Int, pooled: [PostgresFenceAttempt] = [], findings: [PostgresFinding],
+        seconds: Double
+    ) {
         self.drained = drained
         self.terminated = terminated
+        self.pooled = pooled
         self.findings = findings
         self.seconds = seconds
     }

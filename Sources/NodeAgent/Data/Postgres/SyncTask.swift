@@ -1,0 +1,128 @@
+import BasculeModel
+import BasculePostgres
+
+/// After the fence: finds the tables that changed since the copy, copies them again, sets sequences, proves equality.
+struct SyncTask: Sendable {
+    let sides: Sides
+    let progress: @Sendable (MoveProgress) -> Void
+    let isCancelled: @Sendable () -> Bool
+
+    func run() throws -> PostgresSyncReport {
+        let start = Clock.now()
+        let admin = try sides.admin()
+        let control = try sides.source()
+        let snapshot = try Snapshot(control)
+        let catalog = try readCatalog(control, admin)
+        let hash = RowHash.random()
+        let digests = Digests(sides: sides, progress: progress, isCancelled: isCancelled)
+        let before = try digests.both(catalog.loadable, hash: hash, snapshot: snapshot)
+        let names = Set(differing(before.source, before.target))
+        let changed = catalog.loadable.filter { names.contains($0.shown) }
+        let login = try LoadingRole.prepare(sides, admin: admin)
+        defer { login.retire(admin) }
+        let loader = try sides.loading(as: login)
+        var recopied: [PostgresTableCopy] = []
+        var target = before.target
+        if !changed.isEmpty {
+            try Ledger.set(loader, "resync", "open")
+            try dropForeignKeys(catalog, changed, loader)
+            recopied = try copyAgain(changed, snapshot: snapshot, login: login)
+        }
+        // Also when nothing differs now: an earlier run may have stopped between the rows and the keys.
+        try restore(catalog, admin: admin, loader: loader, login: login)
+        if !changed.isEmpty {
+            let again = try digests.run(changed, hash: hash, side: .target)
+            target = (target.filter { !names.contains($0.table) } + again).sorted { $0.table < $1.table }
+            let wrong = differing(before.source, target)
+            guard wrong.isEmpty else {
+                throw BasculeError(
+                    .defect, "Tables differ after they were copied again", at: .thing(wrong.joined(separator: ", ")),
+                    hint: "Something writes to the target, or the source is not fenced.")
+            }
+        }
+        let sequences = try Sequences.read(control, catalog.sequences)
+        for value in sequences { try Sequences.set(value, loader) }
+        try loader.query("SET synchronous_commit = on")
+        try Ledger.set(loader, "synced", snapshot.name)
+        let shape = try Schema.digest(catalog.shape.joined(separator: "\n"), admin)
+        let there = try CatalogShape(connection: admin, schemas: catalog.schemas).read()
+        return PostgresSyncReport(
+            recopied: recopied,
+            source: PostgresDigests(seeds: hash.seeds, tables: before.source, sequences: sequences, shape: shape),
+            target: PostgresDigests(
+                seeds: hash.seeds, tables: target, sequences: try Sequences.read(admin, catalog.sequences),
+                shape: try Schema.digest(there.joined(separator: "\n"), admin)),
+            seconds: Clock.now() - start)
+    }
+
+    private func readCatalog(_ control: PGConnection, _ admin: PGConnection) throws -> Catalog {
+        guard try Ledger.exists(admin), let earlier = try Ledger.value(admin, "schema"),
+            try Ledger.value(admin, "copied") != nil
+        else {
+            throw BasculeError(
+                .invalidInput, "The target holds no finished copy to be synchronised",
+                at: .thing(sides.move.targetDatabase), hint: "Run the copy to its end first.")
+        }
+        let roles = Set(try admin.query("SELECT rolname FROM pg_roles").rows.map { $0[0] ?? "" })
+        let catalog = try CatalogReader(
+            connection: control, schemas: sides.move.schemas, targetRoles: roles, targetVersion: admin.serverVersion
+        ).read()
+        guard try Schema.digest(catalog.text, admin) == earlier else { throw Schema.changed(sides.move) }
+        return catalog
+    }
+
+    private func dropForeignKeys(_ catalog: Catalog, _ changed: [Table], _ loader: PGConnection) throws {
+        let numbers = Set(changed.map(\.oid))
+        let existing = try Existing(loader)
+        let partitions = catalog.tables.filter { $0.partitionBound != nil && numbers.contains($0.oid) }
+        // A key of a partitioned table binds its partitions without being listed for them.
+        let parents = Set(partitions.flatMap(\.parents))
+        let roots = Set(catalog.tables.filter { parents.contains($0.quoted) }.map(\.oid))
+        for key in catalog.constraints where key.type == "f" {
+            let touched = numbers.union(roots)
+            guard touched.contains(key.table) || touched.contains(key.foreignTable) else { continue }
+            let name = PGQuote.identifier(key.name)
+            guard existing.constraints["\(key.tableName).\(name)"] != nil else { continue }
+            do { try loader.query("ALTER TABLE \(key.tableName) DROP CONSTRAINT \(name)") } catch {
+                throw error.basculeError("setting a foreign key aside", at: .thing("\(key.tableName).\(name)"))
+            }
+        }
+    }
+
+    private func copyAgain(
+        _ changed: [Table], snapshot: Snapshot, login: LoadingRole
+    ) throws -> [PostgresTableCopy] {
+        let done = LoadState(plan: BuildPlan())
+        let sides = self.sides
+        let progress = self.progress
+        let pool = JobPool(changed.map { (priority: $0.bytes, job: $0) }, isCancelled: isCancelled)
+        try pool.run(threads: min(sides.move.parallelism, changed.count)) { number in
+            let source = try sides.source()
+            try snapshot.adopt(source)
+            let target = try sides.loading(as: login)
+            pool.register(number, [source.canceller, target.canceller])
+            let loading = TableLoad(source: source, target: target, snapshot: snapshot.name, afterwards: true)
+            return { table in
+                let copy = try Meter.measure(table, progress, phase: "sync", stop: { pool.shouldStop }) { tick in
+                    try loading.run(table, tick: tick)
+                }
+                done.add(copy)
+                try target.analyze(table.quoted)
+            }
+        }
+        return done.copies
+    }
+
+    /// Puts foreign keys back, validated, and materialised views up to date.
+    private func restore(
+        _ catalog: Catalog, admin: PGConnection, loader: PGConnection, login: LoadingRole
+    ) throws {
+        let plan = BuildPlan(catalog, existing: try Existing(admin))
+        for statement in plan.foreignKeys { try Build.run(loader, statement) }
+        try Build.parallel(plan.validations, sides: sides, login: login, isCancelled: isCancelled)
+        if try Ledger.value(loader, "resync") == "open" {
+            try Build.refresh(catalog, loader)
+            try Ledger.set(loader, "resync", "closed")
+        }
+    }
+}
