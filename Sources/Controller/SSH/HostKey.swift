@@ -43,11 +43,13 @@ package struct HostKey: Hashable, Codable, Sendable {
 }
 
 extension HostKey: CustomStringConvertible {
+    /// `TYPE FINGERPRINT`, for people.
     package var description: String { "\(type) \(fingerprint)" }
 }
 
 /// What a presented key means, given what is known. Pure.
 package enum HostKeyDecision: Equatable, Sendable {
+    /// It is pinned and not revoked.
     case trusted
     /// Nothing is pinned for this host.
     case unknown
@@ -55,6 +57,7 @@ package enum HostKeyDecision: Equatable, Sendable {
     case changed(expected: [HostKey])
     /// Only keys of other types are pinned.
     case changedType(expected: [HostKey])
+    /// It is in the list of revoked keys, pinned or not.
     case revoked
 
     /// Revocation wins over a pin. A host may have several pins (several types, or a rotation under way).
@@ -73,16 +76,21 @@ package enum HostKeyDecision: Equatable, Sendable {
 package struct HostKeyPolicy: Sendable {
     /// What happens when nothing is pinned for the host.
     package enum Unknown: Sendable {
+        /// The connection fails with `ssh-host-key-unknown`.
         case refuse
         /// Accepted if this is its fingerprint (`SHA256:…`).
         case accept(fingerprint: String)
         /// Somebody is asked. The connection is closed meanwhile, so the answer may take as long as it takes.
         case ask(@Sendable (HostKey) async -> Bool)
     }
+    /// The keys that the host may present.
     package var pins: [HostKey]
+    /// Keys that no host may present any more.
     package var revoked: [HostKey]
+    /// Asked only when `pins` is empty.
     package var unknown: Unknown
 
+    /// With pins, what is unknown is never asked about: it has changed.
     package init(pins: [HostKey], revoked: [HostKey] = [], unknown: Unknown = .refuse) {
         self.pins = pins
         self.revoked = revoked

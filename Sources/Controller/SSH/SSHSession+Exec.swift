@@ -3,6 +3,7 @@ import CLibSSH2
 
 /// What a remote command left behind. Not proof of anything: see `exitStatus`.
 package struct SSHOutput: Sendable {
+    /// What the command wrote, up to the caller's cap. Bytes of a stranger.
     package var stdout: [UInt8]
     /// Output beyond the cap was read and thrown away.
     package var stdoutTruncated: Bool
@@ -14,13 +15,17 @@ package struct SSHOutput: Sendable {
     /// The signal that ended the command, without `SIG`, such as `KILL`.
     package var exitSignal: String?
 
+    /// `stdout` as text; bytes that are not UTF-8 become replacement characters.
     package var stdoutText: String { String(decoding: stdout, as: UTF8.self) }
+    /// `stderr` as text, likewise.
     package var stderrText: String { String(decoding: stderr, as: UTF8.self) }
 }
 
 /// What a command reads.
 package enum SSHInput: Sendable {
+    /// Its input ends at once.
     case none
+    /// All of these, then the end.
     case bytes([UInt8])
     /// Called for the next piece when the last is on its way; nil ends the input.
     case chunks(@Sendable () async throws -> [UInt8]?)

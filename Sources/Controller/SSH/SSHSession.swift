@@ -6,9 +6,11 @@ import CLibSSH2
 /// Every request may be cancelled and takes a deadline. What a remote command did is known only from what it wrote:
 /// libssh2 reports exit status 0 for a command that was cut off, so only a framed result counts.
 package actor SSHSession {
+    /// Where it is connected to.
     package nonisolated let endpoint: SSHEndpoint
     nonisolated let transport: SSHTransport
     nonisolated var loop: SSHLoop { transport.loop }
+    /// The transport's thread.
     package nonisolated var unownedExecutor: UnownedSerialExecutor { transport.loop.asUnownedSerialExecutor() }
 
     /// The key that the host presented and the policy accepted.

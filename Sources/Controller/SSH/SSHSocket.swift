@@ -9,11 +9,14 @@ import Glibc
 /// - Receiving checks the deadline and the byte budgets, and gives libssh2 at most `turn` bytes per call, so that no
 ///   peer can hold the thread. Every verdict is left in `failure`, and libssh2 only ever hears "try again".
 final class SSHSocket: @unchecked Sendable {
-    static let turn = 256 << 10
+    /// As much as one read takes out: libssh2 then keeps no queue of its own, which would make a large window slow.
+    static let turn = 64 << 10
     /// A peer may send this much before the login; a real one needs under 10 KiB.
     static let loginBudget = 256 << 10
     /// Above this many unsent bytes callers wait.
     static let highWater = 1 << 20
+    /// A login and the start of the first command fit into this many bytes.
+    private static let hurry = 16 << 10
     /// A peer that provokes more unsent replies than this is cut off.
     private static let queueLimit = 8 << 20
 
@@ -107,6 +110,7 @@ final class SSHSocket: @unchecked Sendable {
         if count > 0 {
             received += count
             turnLeft -= count
+            if received < SSHSocket.hurry { acknowledgeNow() }
             if !loggedIn, received > SSHSocket.loginBudget {
                 fail(BasculeError(.sshProtocol, "the server sent over \(SSHSocket.loginBudget >> 10) KiB before the login"))
                 return 0
@@ -117,6 +121,13 @@ final class SSHSocket: @unchecked Sendable {
             end(errorText(errno))
         }
         return count
+    }
+
+    /// Until its first command starts, sshd leaves Nagle's algorithm on: it holds the answer to our first channel back
+    /// until its previous packet is acknowledged, which the kernel would delay by 40 ms.
+    private func acknowledgeNow() {
+        var on: Int32 = 1
+        setsockopt(source.descriptor, Int32(IPPROTO_TCP), TCP_QUICKACK, &on, socklen_t(MemoryLayout<Int32>.size))
     }
 
     // MARK: sending

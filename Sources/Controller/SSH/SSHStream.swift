@@ -5,6 +5,7 @@ import CLibSSH2
 ///
 /// One task may read while another writes. stderr is drained all the while; its last 64 KiB are kept.
 package final class SSHStream: Sendable {
+    /// The connection that carries it; kept alive by the stream.
     package let session: SSHSession
     private let id: Int
 

@@ -46,13 +46,16 @@ final class LoginSlots: @unchecked Sendable {
 package struct SSHEndpoint: Hashable, Sendable, CustomStringConvertible {
     /// A name or a numeric IPv4 or IPv6 address, without brackets.
     package let host: String
+    /// The TCP port.
     package let port: UInt16
 
+    /// 22 is SSH's own port.
     package init(host: String, port: UInt16 = 22) {
         self.host = host
         self.port = port
     }
 
+    /// `HOST:PORT`, with brackets around an IPv6 address.
     package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 }
 
@@ -71,14 +74,18 @@ package typealias SSHPassphrase = @Sendable (_ name: String, _ attempt: Int) asy
 
 /// As whom, how, and whom to trust.
 package struct SSHLogin: Sendable {
+    /// The remote user's name.
     package var user: String
     /// Tried in this order.
     package var identities: [SSHIdentity]
+    /// Decided before anything that authenticates is sent.
     package var hostKeys: HostKeyPolicy
+    /// Asked only for an encrypted key that the server accepts.
     package var passphrase: SSHPassphrase?
     /// For everything from the name look-up to the login, time spent asking a person excluded.
     package var deadline: Duration
 
+    /// 15 s are enough for a login at the other end of the world with a retry or two.
     package init(
         user: String, identities: [SSHIdentity], hostKeys: HostKeyPolicy, passphrase: SSHPassphrase? = nil,
         deadline: Duration = .seconds(15)

@@ -108,7 +108,7 @@ import Testing
         let start = ContinuousClock.now
         #expect(await failure { _ = try await task.value }.code == .cancelled)
         #expect(await failure { _ = try await session.exec("sleep 30", deadline: .milliseconds(300)) }.code == .sshTimedOut)
-        #expect(.now - start < .seconds(3))
+        #expect(.now - start < .seconds(25), "it waited for the command")
         let stream = try await session.openStream("cat")
         #expect(await failure { _ = try await stream.read(deadline: .milliseconds(200)) }.code == .sshTimedOut)
         try await stream.write([1, 2, 3])

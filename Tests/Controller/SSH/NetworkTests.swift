@@ -53,7 +53,8 @@ import Testing
         _ = try await session.exec("true")
         #expect(await blocked.code == .sshTimedOut)
         #expect(await alsoBlocked.code == .sshTimedOut)
-        #expect(.now - start < .seconds(4))
+        // Without a deadline of ours the kernel goes on for two minutes.
+        #expect(.now - start < .seconds(30))
     }
 
     @Test(arguments: [
