@@ -78,6 +78,8 @@ package enum Facts {
             let fields = line.split(separator: " ")
             guard fields.count > 2, dataFileSystems.contains(fields[2]), seen.insert("\(fields[0])").inserted else { return nil }
             let mount = String(fields[1]).replacing("\\040", with: " ")
+            // A container's manager mounts single files of its own.
+            guard !mount.hasPrefix("/run/host") else { return nil }
             var status = statvfs()
             guard statvfs(mount, &status) == 0, status.f_blocks > 0 else { return nil }
             let block = Int64(status.f_frsize)

@@ -17,14 +17,17 @@ final class SystemdBus {
             throw BasculeError(.unsupported, "systemd does not run on this node")
         }
         stream = try TCPStream.connect(to: .unix(path: path), deadline: deadline)
-        // EXTERNAL with the user id 0 in hexadecimal digits of its text.
-        try stream.write([0] + Array("AUTH EXTERNAL 30\r\n".utf8), deadline: deadline)
-        var line: [UInt8] = []
-        while line.last != 10, line.count < 512 { line += try stream.read(exactly: 1, deadline: deadline) }
-        guard line.starts(with: Array("OK ".utf8)) else {
-            throw BasculeError(.unsupported, "systemd refused the login on its bus", at: .thing(path))
+        // EXTERNAL with the user id 0 in hexadecimal digits of its text. All in one piece, and the first message only
+        // after the answer: systemd leaves a message that arrives together with BEGIN unread until more comes.
+        let login = "AUTH EXTERNAL 30\r\nNEGOTIATE_UNIX_FD\r\nBEGIN\r\n"
+        try stream.write([0] + Array(login.utf8), deadline: deadline)
+        var answer: [UInt8] = []
+        while answer.count(where: { $0 == 10 }) < 2, answer.count < 512 {
+            answer += try stream.read(exactly: 1, deadline: deadline)
+            guard answer.starts(with: Array("OK ".utf8).prefix(answer.count)) else {
+                throw BasculeError(.unsupported, "systemd refused the login on its bus", at: .thing(path))
+            }
         }
-        try stream.write(Array("BEGIN\r\n".utf8), deadline: deadline)
         if !isPrivate {
             _ = try ask([Call("/org/freedesktop/DBus", "org.freedesktop.DBus", "Hello", [])])
         }
