@@ -125,12 +125,14 @@ extension Decoder {
     /// A keyed container that refuses unknown keys: a misspelt expectation must not silently hold.
     func strict<Keys: CodingKey & CaseIterable>(_ keys: Keys.Type) throws -> KeyedDecodingContainer<Keys> {
         let known = keys.allCases.map(\.stringValue)
+        let list = known.joined(separator: ", ")
         let all = try container(keyedBy: AnyKey.self)
         if let unknown = all.allKeys.first(where: { !known.contains($0.stringValue) }) {
             throw DecodingError.dataCorrupted(
                 .init(
                     codingPath: codingPath + [unknown],
-                    debugDescription: "unknown key ‘\(unknown.stringValue)’; known are \(known.joined(separator: ", "))"))
+                    debugDescription: "unknown key ‘\(unknown.stringValue)’; known are \(list)"
+                ))
         }
         return try container(keyedBy: keys)
     }

@@ -48,10 +48,11 @@ import Testing
 
     static func message(name: [UInt8]) -> [UInt8] { [0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0] + name + [0, 1, 0, 1] }
 
-    @Test(arguments: [
-        [0xc0, 12], [0xc0, 13], [0xc0, 200], [1, 97, 0xc0, 12], [0x40, 0], [0x80, 0], [3, 97],
-        [UInt8](repeating: 63, count: 300),
-    ] as [[UInt8]])
+    @Test(
+        arguments: [
+            [0xc0, 12], [0xc0, 13], [0xc0, 200], [1, 97, 0xc0, 12], [0x40, 0], [0x80, 0], [3, 97],
+            [UInt8](repeating: 63, count: 300),
+        ] as [[UInt8]])
     func refusesBrokenNames(name: [UInt8]) {
         var decoder = DNSDecoder(Self.message(name: name))
         #expect(failure { _ = try decoder.message() }?.code == .protocolViolation)
@@ -59,7 +60,9 @@ import Testing
 
     @Test func followsPointersBackwards() throws {
         // Two questions: "ab.c." and, compressed, "x.c.".
-        let bytes: [UInt8] = [0, 1, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 2, 97, 98, 1, 67, 0, 0, 1, 0, 1, 1, 120, 0xc0, 15, 0, 1, 0, 1]
+        let bytes: [UInt8] = [
+            0, 1, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 2, 97, 98, 1, 67, 0, 0, 1, 0, 1, 1, 120, 0xc0, 15, 0, 1, 0, 1,
+        ]
         var decoder = DNSDecoder(bytes)
         #expect(try decoder.message().questions.map { "\($0.name)" } == ["ab.c.", "x.c."])
     }

@@ -104,6 +104,21 @@ import Testing
         #expect(failure { try send(update, key()) }?.code == .connectFailed)
     }
 
+    @Test func saysWhenNobodyKnowsWhatBecameOfIt() throws {
+        let scratch = try Scratch()
+        let mute = try serve(scratch, "raw", scratch.write("nothing", ""))
+        let client = DNSClient(server: try address("127.0.0.1"), port: mute.port)
+        let update = DNSUpdate(zone: zone, changes: [.deleteSet(www, .a)])
+        let error = failure {
+            try client.update(
+                update, key: key(), hmacSHA256: hmacSHA256, now: wallClock(), deadline: .seconds(5))
+        }
+        #expect(error?.code == .dnsOutcomeUnknown)
+        #expect(error?.hint == "Query the record set to learn what became of it.")
+        // Nobody listens to UDP there.
+        #expect(failure { _ = try client.query(www, .a, deadline: .seconds(2)) }?.code == .connectFailed)
+    }
+
     @Test func believesOnlyASignedAnswer() throws {
         let key = try key()
         let message = DNSUpdate(zone: zone, prerequisites: [.exists(www, .a)], changes: []).message()
@@ -137,7 +152,8 @@ import Testing
         }
         let took = Monotonic.milliseconds(since: started)
         #expect(took > 1900 && took < 4000, "the old address was used for \(took) ms")
-        #expect(try resolver.addresses(of: "six.shop.test", deadline: .seconds(5)).map(\.description) == ["2001:db8::6"])
+        #expect(
+            try resolver.addresses(of: "six.shop.test", deadline: .seconds(5)).map(\.description) == ["2001:db8::6"])
         #expect(try resolver.addresses(of: "192.0.2.77", deadline: .seconds(5)).map(\.description) == ["192.0.2.77"])
     }
 

@@ -74,14 +74,17 @@ import Testing
     }
 
     @Test(arguments: [
-        ("GET", "X", "a\r\nEvil: 1"), ("GET", "X", "a\nb"), ("GET", "X\r\nY", "a"), ("GET", "X:", "a"), ("GET", "", "a"),
+        ("GET", "X", "a\r\nEvil: 1"), ("GET", "X", "a\nb"), ("GET", "X\r\nY", "a"), ("GET", "X:", "a"),
+        ("GET", "", "a"),
         ("GET /x HTTP/1.1\r\nA:", "X", "a"), ("GET", "X", "a\u{0}"), ("GET", "Host", "a\r\nb"),
         ("GET", "Transfer-Encoding", "chunked"), ("GET", "content-length", "5"),
     ])
     func letsNothingBeInjected(method: String, name: String, value: String) {
         var headers = HTTPHeaders()
         headers.add(name, value)
-        let error = failure { _ = try HTTPClient().request(method, base + "/echo", headers: headers, deadline: .seconds(5)) }
+        let error = failure {
+            _ = try HTTPClient().request(method, base + "/echo", headers: headers, deadline: .seconds(5))
+        }
         #expect(error?.code == .invalidInput)
     }
 
@@ -107,12 +110,15 @@ import Testing
         #expect(response.text.contains(#"["Host", "shop.example"]"#))
         #expect(response.address?.description == "127.0.0.1")
         let fixed = HTTPClient(.init(resolver: FixedResolver(try #require(IPAddress("127.0.0.1")))))
-        #expect(try fixed.request("GET", "http://shop.example:\(server.port)/hello", deadline: .seconds(5)).status == 200)
+        #expect(
+            try fixed.request("GET", "http://shop.example:\(server.port)/hello", deadline: .seconds(5)).status == 200)
     }
 
     @Test func keepsItsDeadline() throws {
         let start = Monotonic.now()
-        let error = failure { _ = try HTTPClient().request("GET", base + "/slow", deadline: .after(.milliseconds(300))) }
+        let error = failure {
+            _ = try HTTPClient().request("GET", base + "/slow", deadline: .after(.milliseconds(300)))
+        }
         #expect(error?.code == .timedOut && Monotonic.milliseconds(since: start) < 2000)
     }
 

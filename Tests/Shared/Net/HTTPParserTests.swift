@@ -10,8 +10,14 @@ import Testing
         ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi", 200, "hi", false),
         ("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi", 200, "hi", false),
         ("HTTP/1.1 204 None\r\n\r\n", 204, "", true),
-        ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nA: b\r\n\r\nHTTP/1.1 404 No\r\nContent-Length: 1\r\n\r\nx", 404, "x", true),
-        ("HTTP/1.1 200 OK\r\ntransfer-encoding: Chunked\r\n\r\n3;a=b\r\nabc\r\nA\r\n0123456789\r\n0\r\nT: 1\r\n\r\n", 200, "abc0123456789", true),
+        (
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nA: b\r\n\r\nHTTP/1.1 404 No\r\nContent-Length: 1\r\n\r\nx",
+            404, "x", true
+        ),
+        (
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: Chunked\r\n\r\n3;a=b\r\nabc\r\nA\r\n0123456789\r\n0\r\nT: 1\r\n\r\n",
+            200, "abc0123456789", true
+        ),
     ]
 
     @Test(arguments: answers)
@@ -47,7 +53,10 @@ import Testing
         ("HTTP/1.1 999 OK\r\n", .protocolViolation),
         ("HTTP/1.1 200 OK\r\nContent-Length: 101\r\n\r\n", .tooMuchData),
         ("HTTP/1.1 200 OK\r\n\r\n" + String(repeating: "x", count: 101), .tooMuchData),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n65\r\n" + String(repeating: "x", count: 101), .tooMuchData),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n65\r\n" + String(repeating: "x", count: 101),
+            .tooMuchData
+        ),
         ("HTTP/1.1 200 OK\r\nX: " + String(repeating: "x", count: 70_000), .tooMuchData),
         (String(repeating: "HTTP/1.1 100 C\r\n\r\n", count: 5000), .tooMuchData),
     ])
@@ -75,7 +84,8 @@ import Testing
     @Test(arguments: [
         ("http://Shop.example", "http://shop.example/"), ("https://a:8443/x?y#z", "https://a:8443/x?y"),
         ("http://[::1]:80/é b", "http://[::1]/%C3%A9%20b"), ("http://a?x", "http://a/?x"), ("ftp://a", nil),
-        ("http://", nil), ("http://u:p@a/", nil), ("http://a:0/", nil), ("http://a:99999/", nil), ("http://a/\r\nX: y", nil),
+        ("http://", nil), ("http://u:p@a/", nil), ("http://a:0/", nil), ("http://a:99999/", nil),
+        ("http://a/\r\nX: y", nil),
         ("http://a b/", nil), ("http://[zz]/", nil), ("http://a\u{0}/", nil),
     ])
     func readsURLs(text: String, canonical: String?) {
@@ -84,7 +94,8 @@ import Testing
 
     @Test(arguments: [
         ("/a", "http://h/a"), ("b", "http://h/x/b"), ("../b?q=../1", "http://h/b?q=../1"), ("?q", "http://h/x/y?q"),
-        ("//other/z", "http://other/z"), ("https://s/", "https://s/"), ("", "http://h/x/y?k"), ("/../..//a/.", "http://h//a/"),
+        ("//other/z", "http://other/z"), ("https://s/", "https://s/"), ("", "http://h/x/y?k"),
+        ("/../..//a/.", "http://h//a/"),
     ])
     func resolvesReferences(reference: String, result: String) throws {
         #expect(try HTTPURL("http://h/x/y?k").resolving(reference).description == result)

@@ -94,7 +94,8 @@ func failure(of work: () throws -> Void) -> BasculeError? {
     }
 
     @Test(arguments: [
-        ("127.0.0.1", "127.0.0.1"), ("::1", "::1"), ("2001:DB8:0:0::1", "2001:db8::1"), ("1.2.3", nil), ("1.2.3.4 ", nil),
+        ("127.0.0.1", "127.0.0.1"), ("::1", "::1"), ("2001:DB8:0:0::1", "2001:db8::1"), ("1.2.3", nil),
+        ("1.2.3.4 ", nil),
         ("", nil), ("host", nil),
     ])
     func readsAddresses(text: String, canonical: String?) {

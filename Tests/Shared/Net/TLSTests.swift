@@ -15,7 +15,8 @@ final class Certificates {
         scratch = try Scratch()
         let folder = scratch.path
         try run(
-            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
+            "2",
             "-subj", "/CN=Test CA", "-keyout", folder + "/ca.key", "-out", folder + "/ca.pem")
         try run(
             "openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj",
@@ -26,9 +27,12 @@ final class Certificates {
             folder + "/ca.key", "-CAcreateserial", "-days", "1", "-extfile", names, "-out", folder + "/leaf.pem")
         authority = try scratch.read("ca.pem")
         let print = try run("openssl", "x509", "-in", folder + "/leaf.pem", "-noout", "-fingerprint", "-sha256")
-        digest = print.split(separator: "=").last.map { text in
-            text.split(separator: ":").compactMap { UInt8($0.trimmingCharacters(in: .whitespacesAndNewlines), radix: 16) }
-        } ?? []
+        digest =
+            print.split(separator: "=").last.map { text in
+                text.split(separator: ":").compactMap {
+                    UInt8($0.trimmingCharacters(in: .whitespacesAndNewlines), radix: 16)
+                }
+            } ?? []
     }
 }
 
@@ -108,5 +112,11 @@ final class Certificates {
                 deadline: .after(.milliseconds(300)))
         }
         #expect(late?.code == .timedOut)
+    }
+
+    @Test func namesThePackageThatIsMissing() {
+        let error = failure { _ = try Symbols(library: "libssl.so.none") }
+        #expect(error?.code == .tlsLibraryMissing)
+        #expect(error?.hint == "Install the package libssl3 (libssl3t64 on newer Debian and Ubuntu).")
     }
 }

@@ -32,7 +32,10 @@ package struct TSIGKey: Sendable {
         try self.init(name: String(parts[parts.count - 2]), base64: Secret(String(parts[parts.count - 1])))
     }
 
-    enum Verdict: Equatable { case valid, unsigned, refused(DNSResponseCode) }
+    enum Verdict: Equatable {
+        case valid, unsigned
+        case refused(DNSResponseCode)
+    }
 
     /// The message with its signature, and the signature alone, which the answer's covers too.
     func sign(_ message: [UInt8], id: UInt16, now: Int64, mac: MAC) throws -> (bytes: [UInt8], mac: [UInt8]) {

@@ -16,7 +16,13 @@ struct HTTPParser {
     private(set) var keepsAlive = false
     private(set) var isDone = false
 
-    private enum State { case head, fixed(Int), untilClose, chunkSize, chunk(Int), chunkEnd, trailers, done }
+    private enum State {
+        case head
+        case fixed(Int)
+        case untilClose, chunkSize
+        case chunk(Int)
+        case chunkEnd, trailers, done
+    }
     private var state = State.head
     private var buffer: [UInt8] = []
     private var position = 0

@@ -121,7 +121,7 @@ struct TLSLibrary: @unchecked Sendable {
 }
 
 /// Finds C functions in a shared library, which stays loaded for ever.
-private struct Symbols {
+struct Symbols {
     let library: String
     let handle: UnsafeMutableRawPointer
 

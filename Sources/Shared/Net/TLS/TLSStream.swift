@@ -73,7 +73,7 @@ package final class TLSStream: ByteStream {
             if !records.isEmpty {
                 do {
                     try below.write(records, deadline: deadline)
-                } catch where outcome == .failed {
+                } catch  where outcome == .failed {
                     // The alert could not be told; the handshake's own error says more.
                 }
             }

@@ -59,7 +59,9 @@ final class NameServer {
         let apex = try DNSName("shop.test")
         let patience = Deadline.seconds(15)
         while true {
-            if let answer = try? client.query(apex, .soa, deadline: .after(.milliseconds(500))), answer.authoritative { break }
+            if let answer = try? client.query(apex, .soa, deadline: .after(.milliseconds(500))), answer.authoritative {
+                break
+            }
             guard !patience.passed else { throw ServerProblem.didNotStart("named") }
             Monotonic.sleep(.milliseconds(50))
         }
@@ -77,10 +79,11 @@ final class NameServer {
 
 /// HMAC-SHA-256 by OpenSSL, as a second opinion on what callers pass in.
 func hmacSHA256(_ key: [UInt8], _ message: [UInt8]) throws -> [UInt8] {
-    typealias Function = @convention(c) (
-        OpaquePointer?, UnsafePointer<UInt8>, Int32, UnsafePointer<UInt8>, Int, UnsafeMutablePointer<UInt8>,
-        UnsafeMutablePointer<UInt32>
-    ) -> UnsafeMutablePointer<UInt8>?
+    typealias Function =
+        @convention(c) (
+            OpaquePointer?, UnsafePointer<UInt8>, Int32, UnsafePointer<UInt8>, Int, UnsafeMutablePointer<UInt8>,
+            UnsafeMutablePointer<UInt32>
+        ) -> UnsafeMutablePointer<UInt8>?
     let library = try #require(dlopen("libcrypto.so.3", RTLD_NOW))
     let function = unsafeBitCast(try #require(dlsym(library, "HMAC")), to: Function.self)
     let sha256 = unsafeBitCast(
