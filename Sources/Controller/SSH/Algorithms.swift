@@ -38,7 +38,8 @@ enum Algorithms {
                     + "add hmac-sha2-512,hmac-sha2-256 to MACs in its sshd_config")
         }
         if misses(offer.keyExchanges, keyExchanges) {
-            return error("key exchange", offer.keyExchanges, "add curve25519-sha256 to KexAlgorithms in its sshd_config")
+            return error(
+                "key exchange", offer.keyExchanges, "add curve25519-sha256 to KexAlgorithms in its sshd_config")
         }
         if misses(offer.ciphers, ciphers) {
             return error("cipher", offer.ciphers, "add aes256-ctr,aes128-ctr to Ciphers in its sshd_config")

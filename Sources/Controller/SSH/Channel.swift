@@ -42,7 +42,8 @@ final class Channel: @unchecked Sendable {
     func drainStderr() -> Int {
         var total = 0
         while let handle, total < 4 << 20 {
-            let count = libssh2_channel_read_ex(handle, Int32(SSH_EXTENDED_DATA_STDERR), scratch.baseAddress, scratch.count)
+            let count = libssh2_channel_read_ex(
+                handle, Int32(SSH_EXTENDED_DATA_STDERR), scratch.baseAddress, scratch.count)
             guard count > 0 else { break }
             stderr.append(UnsafeRawBufferPointer(rebasing: scratch[..<count]))
             total += count

@@ -54,7 +54,8 @@ extension SSHSession {
             if let answer = lookup.answer {
                 if !answer.addresses.isEmpty { return answer.addresses }
                 throw BasculeError(
-                    .sshUnknownHost, "the host's name does not resolve", cause: String(cString: gai_strerror(answer.status)),
+                    .sshUnknownHost, "the host's name does not resolve",
+                    cause: String(cString: gai_strerror(answer.status)),
                     hint: "check the name, or give the address")
             }
             if ContinuousClock.now >= deadline { throw SSHFailure.late("the name look-up") }

@@ -24,11 +24,11 @@ final class EPoll {
 
     // The kernel packs `struct epoll_event` on x86-64 only.
     #if arch(x86_64)
-    private static let stride = 12
-    private static let keyOffset = 4
+        private static let stride = 12
+        private static let keyOffset = 4
     #else
-    private static let stride = 16
-    private static let keyOffset = 8
+        private static let stride = 16
+        private static let keyOffset = 8
     #endif
     private static let batch = 128
 

@@ -21,7 +21,8 @@ struct PrivateKey {
         let data: Data
         do { data = try Data(contentsOf: URL(fileURLWithPath: path)) } catch {
             throw BasculeError(
-                .sshKeyUnreadable, "the private key cannot be read", at: .thing(path), cause: error.localizedDescription,
+                .sshKeyUnreadable, "the private key cannot be read", at: .thing(path),
+                cause: error.localizedDescription,
                 hint: "check the path and its permissions")
         }
         try self.init(name: path, text: Secret(bytes: Array(data)))
@@ -69,7 +70,8 @@ struct PrivateKey {
         let hint = "use an Ed25519 key (ssh-keygen -t ed25519) and add its public half to authorized_keys"
         if type.contains("rsa") {
             throw BasculeError(
-                .sshRSAUnsupported, "RSA user keys do not work: libssh2 1.10 signs them with SHA-1 only, which current "
+                .sshRSAUnsupported,
+                "RSA user keys do not work: libssh2 1.10 signs them with SHA-1 only, which current "
                     + "servers refuse", at: .thing(name), hint: hint)
         }
         let kind = type.hasPrefix("sk-") ? "FIDO security keys" : "keys of type \(SSHFailure.harmless(type.utf8))"

@@ -51,7 +51,9 @@ final class SSHAgent: @unchecked Sendable {
     }
 
     /// The bare signature, as libssh2 wants it; nil when the agent, or its owner, refuses.
-    func sign(_ data: [UInt8], with blob: [UInt8], on session: isolated SSHSession, until deadline: ContinuousClock.Instant)
+    func sign(
+        _ data: [UInt8], with blob: [UInt8], on session: isolated SSHSession, until deadline: ContinuousClock.Instant
+    )
         async throws -> [UInt8]?
     {
         var request = WireWriter()

@@ -102,9 +102,10 @@ final class SSHCore: @unchecked Sendable {
 
 private typealias Abstract = UnsafeMutablePointer<UnsafeMutableRawPointer?>
 private typealias Transfer = @convention(c) (Int32, UnsafeMutableRawPointer?, Int, Int32, Abstract?) -> Int
-private typealias Farewell = @convention(c) (
-    OpaquePointer?, Int32, UnsafePointer<UInt8>?, Int32, UnsafePointer<UInt8>?, Int32, Abstract?
-) -> Void
+private typealias Farewell =
+    @convention(c) (
+        OpaquePointer?, Int32, UnsafePointer<UInt8>?, Int32, UnsafePointer<UInt8>?, Int32, Abstract?
+    ) -> Void
 
 private func memory(_ abstract: Abstract?) -> SSHCore.Memory? {
     abstract?.pointee.map { Unmanaged<SSHCore.Memory>.fromOpaque($0).takeUnretainedValue() }

@@ -88,7 +88,8 @@ enum SSHFailure {
         case .changedType(let expected):
             BasculeError(
                 .sshHostKeyChanged,
-                "the host presents a key of another type, \(presented), but \(HostKeyDecision.list(expected)) is pinned",
+                "the host presents a key of another type, \(presented), "
+                    + "but \(HostKeyDecision.list(expected)) is pinned",
                 hint: "somebody may be in the middle, or the host's keys were replaced: verify it on its console, "
                     + "then forget the old key")
         case .revoked:

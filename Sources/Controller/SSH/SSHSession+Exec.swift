@@ -141,7 +141,9 @@ extension SSHSession {
     // MARK: channels
 
     func channel(_ id: Int) throws -> Channel {
-        guard let channel = channels[id] else { throw SSHFailure.disconnected("the stream is closed").placed(at: place) }
+        guard let channel = channels[id] else {
+            throw SSHFailure.disconnected("the stream is closed").placed(at: place)
+        }
         return channel
     }
 
@@ -224,7 +226,8 @@ extension SSHSession {
         guard status == LIBSSH2_ERROR_EAGAIN else { return }
         Task {
             // Unanswered, the handle goes with the session.
-            _ = try? await drive("a channel's end", until: .now + .seconds(10)) { _ in Int(libssh2_channel_free(handle)) }
+            _ = try? await drive("a channel's end", until: .now + .seconds(10)) { _ in Int(libssh2_channel_free(handle))
+            }
         }
     }
 }

@@ -23,10 +23,11 @@ private final class Signer {
     var state = State.idle
 }
 
-private typealias SignCallback = @convention(c) (
-    OpaquePointer?, UnsafeMutablePointer<UnsafeMutablePointer<UInt8>?>?, UnsafeMutablePointer<Int>?,
-    UnsafePointer<UInt8>?, Int, UnsafeMutablePointer<UnsafeMutableRawPointer?>?
-) -> Int32
+private typealias SignCallback =
+    @convention(c) (
+        OpaquePointer?, UnsafeMutablePointer<UnsafeMutablePointer<UInt8>?>?, UnsafeMutablePointer<Int>?,
+        UnsafePointer<UInt8>?, Int, UnsafeMutablePointer<UnsafeMutableRawPointer?>?
+    ) -> Int32
 
 private let signCallback: SignCallback = { session, signature, length, data, count, abstract in
     guard let session, let signature, let length, let opaque = abstract?.pointee else { return -1 }
@@ -110,7 +111,8 @@ extension SSHSession {
             at: .thing(name), hint: "check the user name, and add the key's public half to its authorized_keys")
     }
 
-    private func offerEncrypted(_ key: PrivateKey, _ login: SSHLogin, _ deadline: inout Instant) async throws -> Verdict {
+    private func offerEncrypted(_ key: PrivateKey, _ login: SSHLogin, _ deadline: inout Instant) async throws -> Verdict
+    {
         let needed = BasculeError(
             .sshPassphraseNeeded, "the private key is encrypted", at: .thing(key.name),
             hint: "give its passphrase, or load it into an ssh-agent with ssh-add")
@@ -152,12 +154,14 @@ extension SSHSession {
         // private half would not sign.
         let local = message.contains("Callback returned error") || result == Int(LIBSSH2_ERROR_FILE)
         if local && key.encrypted {
-            return .refused(BasculeError(.sshPassphraseNeeded, "the passphrase does not open the key", at: .thing(key.name)))
+            return .refused(
+                BasculeError(.sshPassphraseNeeded, "the passphrase does not open the key", at: .thing(key.name)))
         }
         if local {
             return .refused(
                 PrivateKey.unreadable(
-                    key.name, "libssh2: \(message)", "convert it: ssh-keygen -p -f KEY rewrites it in OpenSSH's format"))
+                    key.name, "libssh2: \(message)", "convert it: ssh-keygen -p -f KEY rewrites it in OpenSSH's format")
+            )
         }
         return .refused(SSHSession.rejected(key.name, login.user))
     }
@@ -215,7 +219,8 @@ extension SSHSession {
         }
         guard !usable.isEmpty else {
             return .refused(
-                BasculeError(.sshAgentFailed, "the ssh-agent has no key to offer", at: place, hint: "add one with ssh-add"))
+                BasculeError(
+                    .sshAgentFailed, "the ssh-agent has no key to offer", at: place, hint: "add one with ssh-add"))
         }
         return .refused(SSHSession.rejected("ssh-agent (\(min(5, usable.count)) keys)", login.user))
     }

@@ -112,7 +112,9 @@ final class SSHSocket: @unchecked Sendable {
             turnLeft -= count
             if received < SSHSocket.hurry { acknowledgeNow() }
             if !loggedIn, received > SSHSocket.loginBudget {
-                fail(BasculeError(.sshProtocol, "the server sent over \(SSHSocket.loginBudget >> 10) KiB before the login"))
+                fail(
+                    BasculeError(
+                        .sshProtocol, "the server sent over \(SSHSocket.loginBudget >> 10) KiB before the login"))
                 return 0
             }
         } else if count == 0 {

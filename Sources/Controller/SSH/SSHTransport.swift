@@ -23,7 +23,9 @@ final class LoginSlots: @unchecked Sendable {
     static let perServer = 8
     private var busy: [SSHEndpoint: (count: Int, list: WaitList)] = [:]
 
-    func enter(_ server: SSHEndpoint, _ loop: SSHLoop, until deadline: ContinuousClock.Instant, on actor: isolated any Actor)
+    func enter(
+        _ server: SSHEndpoint, _ loop: SSHLoop, until deadline: ContinuousClock.Instant, on actor: isolated any Actor
+    )
         async throws
     {
         while let entry = busy[server], entry.count >= LoginSlots.perServer {

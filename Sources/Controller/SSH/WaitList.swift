@@ -22,7 +22,9 @@ final class WaitList: @unchecked Sendable {
     }
 
     /// Parks a continuation; at the deadline it is resumed as if woken, and its owner sees the time by itself.
-    func park(_ id: UInt64, until deadline: ContinuousClock.Instant?, _ continuation: CheckedContinuation<Void, any Error>) {
+    func park(
+        _ id: UInt64, until deadline: ContinuousClock.Instant?, _ continuation: CheckedContinuation<Void, any Error>
+    ) {
         let timer = deadline.map { loop.after($0) { [weak self] in self?.wake(id) } }
         waiters.append((id, Waiter(continuation: continuation, timer: timer)))
     }

@@ -107,7 +107,8 @@ import Testing
         task.cancel()
         let start = ContinuousClock.now
         #expect(await failure { _ = try await task.value }.code == .cancelled)
-        #expect(await failure { _ = try await session.exec("sleep 30", deadline: .milliseconds(300)) }.code == .sshTimedOut)
+        #expect(
+            await failure { _ = try await session.exec("sleep 30", deadline: .milliseconds(300)) }.code == .sshTimedOut)
         #expect(.now - start < .seconds(25), "it waited for the command")
         let stream = try await session.openStream("cat")
         #expect(await failure { _ = try await stream.read(deadline: .milliseconds(200)) }.code == .sshTimedOut)

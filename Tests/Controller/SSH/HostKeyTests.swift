@@ -92,7 +92,8 @@ import Testing
             to: server.endpoint,
             login: server.login(
                 hostKeys: .firstContact {
-                    key in shown.withLock { $0.append(key) }
+                    key in
+                    shown.withLock { $0.append(key) }
                     return true
                 }))
         #expect(shown.withLock { $0 } == [key])
@@ -125,7 +126,8 @@ import Testing
         #expect(onlyETM.message == "no MAC in common with the server")
         #expect(
             onlyETM.hint
-                == "the server allows encrypt-then-MAC only; add hmac-sha2-512,hmac-sha2-256 to MACs in its sshd_config")
+                == "the server allows encrypt-then-MAC only; add hmac-sha2-512,hmac-sha2-256 to MACs in its sshd_config"
+        )
     }
 
     @Test(arguments: [

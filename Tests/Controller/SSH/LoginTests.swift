@@ -77,7 +77,8 @@ import Testing
         let none = string(Array("none".utf8))
         let body = Array("openssh-key-v1\0".utf8) + none + none + string([]) + [0, 0, 0, 1] + string(blob)
         let text =
-            "-----BEGIN OPENSSH PRIVATE KEY-----\n\(Data(body).base64EncodedString())\n-----END OPENSSH PRIVATE KEY-----\n"
+            "-----BEGIN OPENSSH PRIVATE KEY-----\n\(Data(body).base64EncodedString())\n"
+            + "-----END OPENSSH PRIVATE KEY-----\n"
         let server = try await Sshd()
         let error = await refusal(server, [.key(Secret(text), name: "sk")])
         #expect(error.code == .sshKeyUnsupported)

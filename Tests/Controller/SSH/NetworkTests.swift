@@ -87,7 +87,8 @@ import Testing
 
     @Test func `a server of another protocol is quoted, harmlessly`() async throws {
         let scratch = try Scratch()
-        let script = "import socket,sys\ns=socket.create_server(('127.0.0.1',int(sys.argv[1])))\n"
+        let script =
+            "import socket,sys\ns=socket.create_server(('127.0.0.1',int(sys.argv[1])))\n"
             + "while True:\n c,_=s.accept(); c.sendall(b'220 \\x1b[31mmail ready\\r\\n'); c.recv(99); c.close()\n"
         try script.write(toFile: scratch.path("peer.py"), atomically: true, encoding: .utf8)
         let port = freePort()

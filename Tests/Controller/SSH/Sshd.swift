@@ -6,7 +6,8 @@ import Synchronization
 import Testing
 
 /// Starts a program with its output in a file. Foundation's `Process` would hand our pipes to children that stay.
-private func spawn(_ program: String, _ arguments: [String], log: String, environment: [String: String]) throws -> pid_t {
+private func spawn(_ program: String, _ arguments: [String], log: String, environment: [String: String]) throws -> pid_t
+{
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
@@ -36,7 +37,9 @@ final class Child: Sendable {
     let pid: pid_t
     private let running = Mutex(true)
 
-    init(_ program: String, _ arguments: [String], log: String = "/dev/null", environment: [String: String] = [:]) throws {
+    init(_ program: String, _ arguments: [String], log: String = "/dev/null", environment: [String: String] = [:])
+        throws
+    {
         pid = try spawn(program, arguments, log: log, environment: environment)
     }
 
@@ -141,7 +144,9 @@ final class Sshd: Sendable {
     init(hostKeys: [String] = ["ed25519", "ecdsa"], extra: [String] = [], port: UInt16? = nil) async throws {
         scratch = try Scratch()
         self.port = port ?? freePort()
-        if getuid() == 0 { try? FileManager.default.createDirectory(atPath: "/run/sshd", withIntermediateDirectories: true) }
+        if getuid() == 0 {
+            try? FileManager.default.createDirectory(atPath: "/run/sshd", withIntermediateDirectories: true)
+        }
         var lines = [
             "Port \(self.port)", "ListenAddress 127.0.0.1", "UsePAM no", "StrictModes no", "PermitRootLogin yes",
             "PasswordAuthentication no", "PidFile none",
