@@ -27,10 +27,7 @@ enum AppKeeper {
             }
             return status.startBegan > changed
         }
-        let wanted = String(spec.release.rawValue.prefix(16))
-        // Instances of another release are replaced anyway: asking them costs time and tells nothing.
-        let healthy = release == wanted
-            ? upToDate.filter { HealthProbe.check(port: $0, path: spec.healthPath, seconds: 1) == nil } : []
+        let healthy = upToDate.filter { HealthProbe.check(port: $0, path: spec.healthPath, seconds: 1) == nil }
         let text = try spec.upstreamFile.flatMap { try AtomicFile.read($0) }.map { String(decoding: $0, as: UTF8.self) }
         return AppObserved(
             current: release, upToDate: upToDate, healthy: healthy,

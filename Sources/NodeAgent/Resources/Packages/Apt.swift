@@ -104,12 +104,26 @@ enum AptRemovals {
             .init(environment: Apt.environment, deadline: .seconds(120)))
         // A simulation that fails (a package is not known yet) is judged by the real transaction.
         guard outcome.status == 0 else { return }
-        let more = removed(in: outcome.text).filter { !allowed.contains($0) }
+        // What came only because something else needed it may go with that.
+        let states = try AtomicFile.read("/var/lib/apt/extended_states") ?? []
+        let automatic = automatic(in: String(decoding: states, as: UTF8.self))
+        let more = removed(in: outcome.text).filter { !allowed.contains($0) && !automatic.contains($0) }
         guard more.isEmpty else {
             throw BasculeError(
                 .packageFailed, "Removing \(allowed.sorted().joined(separator: ", ")) would also remove \(more.joined(separator: ", "))",
                 hint: "declare these as absent too, or keep the package that they need")
         }
+    }
+
+    /// The packages that apt's own record calls automatically installed.
+    static func automatic(in states: String) -> Set<String> {
+        var found: Set<String> = []
+        var name = ""
+        for line in states.split(separator: "\n") {
+            if line.hasPrefix("Package: ") { name = String(line.dropFirst(9)) }
+            if line == "Auto-Installed: 1" { found.insert(name) }
+        }
+        return found
     }
 
     /// The packages that a simulation says it removes.

@@ -1,4 +1,5 @@
 import BasculeModel
+import Glibc
 
 /// Puts a unit's files and state back.
 enum UnitRestore {
@@ -16,6 +17,10 @@ enum UnitRestore {
         for (path, file) in snapshot.files.sorted(by: { $0.key < $1.key }) {
             changed = try store.snapshot(path) != file || changed
             try store.restore(path, file)
+        }
+        // Only an empty directory goes: somebody else's drop-ins may stand in it.
+        if let dropIns = try ParentDirectory.find("\(UnitKeeper.directory)/\(name).d") {
+            unlinkat(dropIns.descriptor, dropIns.name, AT_REMOVEDIR)
         }
         if changed { try Systemctl.run(["daemon-reload"]) }
         guard !isTemplate, wasThere else { return }
