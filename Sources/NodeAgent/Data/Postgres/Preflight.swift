@@ -13,7 +13,24 @@ struct Preflight {
         let catalog = try CatalogReader(
             connection: source, schemas: sides.move.schemas, targetRoles: roles, targetVersion: target.serverVersion
         ).read()
-        let findings = catalog.findings
+        var findings = catalog.findings
+        findings += versions()
+        findings += try PreflightSource(source: source, schemas: catalog.schemas).findings()
+        findings += try PreflightObjects(source: source, schemas: catalog.schemas).findings()
+        findings += try PreflightTarget(sides: sides, source: source, target: target, catalog: catalog)
+            .findings(roles: roles, resuming: resuming)
+        for table in catalog.loadable where table.key.isEmpty {
+            findings.append(
+                PostgresFinding(
+                    "no-primary-key", .warn, table.shown, "Differing rows can be named by their place only",
+                    hint: "Add a primary key if the table is to be followed by replication later."))
+        }
+        for table in catalog.loadable where table.persistence == "u" {
+            findings.append(
+                PostgresFinding(
+                    "unlogged", .warn, table.shown, "The table is unlogged: a crash of the server empties it",
+                    hint: "ALTER TABLE … SET LOGGED if its rows matter."))
+        }
         let report = PostgresPreflight(
             findings: sides.move.judged(findings), sourceVersion: source.serverVersion,
             targetVersion: target.serverVersion, tables: catalog.loadable.count,
@@ -22,11 +39,50 @@ struct Preflight {
         return (report, catalog)
     }
 
+    private func versions() -> [PostgresFinding] {
+        var findings: [PostgresFinding] = []
+        if source.majorVersion < 12 {
+            findings.append(
+                PostgresFinding(
+                    "source-too-old", .refuse, "", "The source is PostgreSQL \(source.majorVersion), before 12",
+                    hint: "Upgrade the source first."))
+        }
+        if target.majorVersion < 15 {
+            findings.append(
+                PostgresFinding(
+                    "target-too-old", .refuse, "", "The target is PostgreSQL \(target.majorVersion), before 15",
+                    hint: "Install PostgreSQL 15 or later on the node."))
+        }
+        if source.majorVersion > target.majorVersion {
+            findings.append(
+                PostgresFinding(
+                    "target-older", .info, "",
+                    "PostgreSQL \(source.majorVersion) goes to \(target.majorVersion): what only the newer one knows is "
+                        + "refused by name", hint: "Nothing, if the copy ends well."))
+        }
+        return findings
+    }
+
     static func refusal(_ report: PostgresPreflight) -> BasculeError {
         let refusing = report.findings.filter { $0.severity == .refuse }
         let list = refusing.prefix(10).map { "\($0.code) \($0.object): \($0.message)" }.joined(separator: "; ")
         return BasculeError(
             .moveRefused, "\(refusing.count) finding(s) refuse the move of the database", cause: list,
             hint: refusing.first?.hint)
+    }
+}
+
+/// Findings that a query names: code, severity, message and hint are ours, the object is the query's.
+struct FindingQuery {
+    let connection: PGConnection
+    let schemas: [String]
+
+    func run(
+        _ code: String, _ severity: FindingSeverity, _ message: String, hint: String, _ sql: String
+    ) throws -> [PostgresFinding] {
+        try connection.query(sql, sql.contains("$1") ? [PGQuote.array(schemas)] : []).rows.map { row in
+            let detail = row.count > 1 ? row[1].map { ": \($0)" } ?? "" : ""
+            return PostgresFinding(code, severity, row[0] ?? "", message + detail, hint: hint)
+        }
     }
 }

@@ -1,0 +1,82 @@
+import BasculeModel
+import BasculePostgres
+
+/// What the source's role may not see or do, and what would be lost on the way.
+struct PreflightSource {
+    let source: PGConnection
+    let schemas: [String]
+
+    private static let relation = "quote_ident(n.nspname) || '.' || quote_ident(c.relname)"
+    private static let from = "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+
+    func findings() throws -> [PostgresFinding] {
+        let ask = FindingQuery(connection: source, schemas: schemas)
+        let (name, from) = (Self.relation, Self.from)
+        let free = CatalogTables.notOfExtension("pg_class", "c.oid")
+        return try ask.run(
+            "rls-hides-rows", .refuse, "Row security hides rows from the role of the connection string",
+            hint: "Use the tables' owner, a superuser, or a role with BYPASSRLS.",
+            "SELECT \(name) \(from) WHERE c.relkind IN ('r', 'p') AND n.nspname = ANY ($1::text[]) "
+                + "AND has_schema_privilege(n.oid, 'USAGE') AND row_security_active(c.oid)")
+            + ask.run(
+                "no-right-to-read", .refuse, "The role of the connection string may not read it",
+                hint: "GRANT USAGE on the schema and SELECT on the object to that role.",
+                """
+                SELECT \(name) \(from) WHERE n.nspname = ANY ($1::text[]) AND \(free) AND c.relpersistence <> 't'
+                AND (NOT has_schema_privilege(n.oid, 'USAGE')
+                    OR (c.relkind IN ('r', 'p') AND NOT has_table_privilege(c.oid, 'SELECT'))
+                    OR (CASE WHEN c.relkind = 'S' THEN NOT has_sequence_privilege(c.oid, 'SELECT') ELSE false END))
+                AND c.relkind IN ('r', 'p', 'S')
+                """)
+            + ask.run(
+                "large-objects", .refuse, "Large objects are not moved",
+                hint: "Move them into bytea columns or files first, or accept their loss.",
+                "SELECT count(*)::text || ' large objects' FROM pg_largeobject_metadata HAVING count(*) > 0")
+            + ask.run(
+                "foreign-server", .warn, "Foreign servers and their tables are not moved",
+                hint: "Recreate them by hand at the target if they are still needed.",
+                "SELECT quote_ident(srvname) FROM pg_foreign_server")
+            + ask.run(
+                "encoding", .refuse, "The source's encoding does not say what its bytes mean",
+                hint: "Convert the source to UTF8 first.",
+                "SELECT current_database()::text, 'SQL_ASCII' FROM pg_database WHERE datname = current_database() "
+                    + "AND encoding = 0")
+            + ask.run(
+                "tablespace", .info, "It leaves its tablespace for the target's default one",
+                hint: "Nothing, unless the node has several disks.",
+                "SELECT \(name) \(from) WHERE c.reltablespace <> 0 AND n.nspname = ANY ($1::text[])")
+            + ask.run(
+                "subscription", .warn, "A subscription writes to the source, and is not moved",
+                hint: "Disable it before the freeze.",
+                "SELECT quote_ident(subname) FROM pg_stat_subscription WHERE pid IS NOT NULL")
+            + ask.run(
+                "publication", .info, "Publications are not moved", hint: "Recreate them if somebody subscribes.",
+                "SELECT quote_ident(pubname) FROM pg_publication")
+            + ask.run(
+                "event-trigger", .warn, "Event triggers are not moved: they would run as a superuser",
+                hint: "Recreate them by hand if they are still needed.",
+                "SELECT quote_ident(evtname) FROM pg_event_trigger t WHERE "
+                    + CatalogTables.notOfExtension("pg_event_trigger", "t.oid"))
+            + ask.run(
+                "definer-of-superuser", .warn,
+                "It runs with a superuser's rights, past a fence; at the target it has its owner's",
+                hint: "The fence takes EXECUTE on it from everybody; check that the owner's rights are enough for it.",
+                """
+                SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+                    JOIN pg_roles o ON o.oid = p.proowner
+                WHERE p.prosecdef AND o.rolsuper AND n.nspname = ANY ($1::text[])
+                    AND \(CatalogTables.notOfExtension("pg_proc", "p.oid"))
+                """)
+            + ask.run(
+                "fence-needs-owner", .warn, "The role of the connection string could not take rights away from it",
+                hint: "Give the migration a role that is a member of the owner, or a superuser.",
+                """
+                SELECT \(name) \(from) WHERE c.relkind IN ('r', 'p', 'S') AND c.relpersistence <> 't'
+                    AND n.nspname = ANY ($1::text[]) AND NOT pg_has_role(c.relowner, 'USAGE') AND \(free)
+                """)
+            + ask.run(
+                "prepared-transaction", .warn, "A prepared transaction could write after the fence",
+                hint: "COMMIT PREPARED or ROLLBACK PREPARED it before the freeze.",
+                "SELECT gid FROM pg_prepared_xacts WHERE database = current_database()")
+    }
+}
