@@ -68,6 +68,7 @@ import Testing
         let first = try #require(report.firstNewWrite)
         #expect(last < Double(closed) + 150 && first > Double(switched) - 5)
         #expect(report.readOutage > 600 && report.readOutage < 3500)
+        #expect(report.longestWriteGap == outage)
         #expect(report.failed == 0 && report.unreachable == 0 && report.maintenance > 5)
         #expect(report.before.count > 10 && report.after.count > 10 && report.after.p50 > 0)
         // What the customer was told is what the two shops have.

@@ -62,10 +62,21 @@ package struct CustomerReport: Hashable, Codable, Sendable {
         lastOldWrite = accepted.last { $0.isBy(old) }?.endedAt
         firstNewWrite = accepted.first { $0.isBy(new) }?.endedAt
         if let lastOldWrite, let firstNewWrite { writeOutage = firstNewWrite - lastOldWrite }
-        longestWriteGap = Self.longestGap(walked.filter(\.write))
+        longestWriteGap = Self.longestGap(Self.writes(attempts))
         readOutage = Self.longestGap(walked.filter { !$0.write })
         before = Latencies(walked.filter { $0.ok && $0.isBy(old) }.map(\.milliseconds))
         after = Latencies(walked.filter { $0.ok && $0.isBy(new) }.map(\.milliseconds))
+    }
+
+    /// The writes, and with them whatever kept a customer who came to write from getting so far.
+    private static func writes(_ attempts: [JourneyResult]) -> [JourneyStepResult] {
+        let writing = Set(attempts.filter { $0.steps.contains { $0.write && !$0.cleanup } }.map(\.journey))
+        let steps = attempts.flatMap { attempt in
+            attempt.steps.filter { step in
+                !step.cleanup && (step.write || !step.ok && writing.contains(attempt.journey))
+            }
+        }
+        return steps.sorted { $0.endedAt < $1.endedAt }
     }
 
     /// Steps by their end → the longest time from a good one to the next good one with a bad one in between.
