@@ -13,6 +13,8 @@ final class RedisSession {
     private var openSource: RedisServer?
     private var openTarget: RedisServer?
     private var closedCommands = 0
+    /// Whether something has ever worked: what fails from the start is not worth waiting for.
+    private var hasWorked = false
 
     /// Reads the secrets; connects to nobody yet.
     init(_ move: RedisMove, resolve: (SecretName) throws -> Secret, isCancelled: @escaping () -> Bool) throws {
@@ -94,14 +96,16 @@ final class RedisSession {
         (openSource, openTarget) = (nil, nil)
     }
 
-    /// Does something that may be done twice; broken connections are opened anew, up to 6 times within some 10 s.
+    /// Does something that may be done twice; once anything has worked, broken connections are opened anew, up to 6 times within some 10 s.
     func retrying<T>(_ work: () throws -> T) throws -> T {
         var attempt = 0
         while true {
             try checkCancelled()
             do {
-                return try work()
-            } catch let error as BasculeError where Self.isTransient(error.code) && attempt < 6 {
+                let result = try work()
+                hasWorked = true
+                return result
+            } catch let error as BasculeError where hasWorked && Self.isTransient(error.code) && attempt < 6 {
                 close()
                 attempt += 1
                 Monotonic.sleep(.milliseconds(150 << attempt))
