@@ -201,3 +201,16 @@ extension Store {
         }
     }
 }
+
+extension Store {
+    /// What a node said it is, when it was last asked; nil before.
+    package func facts(_ name: NodeName) throws -> NodeFacts? {
+        guard let text = try read({ try String.fetchOne($0, sql: "SELECT facts FROM node WHERE name = ?", arguments: [name.rawValue]) }) else { return nil }
+        return try Store.value(NodeFacts.self, text)
+    }
+
+    /// Keeps what a node said it is.
+    package func save(_ facts: NodeFacts, of name: NodeName) throws {
+        try write { try $0.execute(sql: "UPDATE node SET facts = ? WHERE name = ?", arguments: [try Store.json(facts), name.rawValue]) }
+    }
+}

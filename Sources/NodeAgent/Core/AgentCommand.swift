@@ -37,7 +37,7 @@ package enum AgentCommand {
             }
             return 0
         } catch {
-            fputs("bascule-agent: \(BasculeError.wrapping(error, "failed"))\n", stderr)
+            StandardError.write(line: "bascule-agent: \(BasculeError.wrapping(error, "failed"))")
             return 1
         }
     }

@@ -24,13 +24,14 @@ package final class AgentServer: Sendable {
         let listener = try UnixSocket.listen(services.paths.socket, group: Accounts.group(of: AgentPaths.user))
         Thread.detach { [self] in
             while true {
-                let connection = accept4(listener, nil, nil, Int32(SOCK_CLOEXEC.rawValue))
+                let connection = accept(listener, nil, nil)
                 guard connection >= 0 else {
                     if errno == EINTR || errno == ECONNABORTED { continue }
                     services.log("could not accept a connection: \(String(cString: strerror(errno)))")
                     sleep(1)
                     continue
                 }
+                _ = fcntl(connection, F_SETFD, FD_CLOEXEC)
                 let session = AgentSession(descriptor: connection, services: services, keeper: keeper)
                 Thread.detach { session.serve() }
             }
@@ -67,7 +68,7 @@ enum Thread {
         }, box.toOpaque())
         if status != 0 {
             box.release()
-            fputs("could not start a thread: \(String(cString: strerror(status)))\n", stderr)
+            StandardError.write(line: "could not start a thread: \(String(cString: strerror(status)))")
         }
     }
 }

@@ -36,5 +36,5 @@ package struct AgentServices: Sendable {
     }
 
     /// One line for the node's own journal.
-    func log(_ line: String) { fputs("\(line)\n", stderr) }
+    func log(_ line: String) { StandardError.write(line: "\(line)") }
 }

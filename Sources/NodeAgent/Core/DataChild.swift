@@ -20,7 +20,7 @@ enum DataChild {
             try DurableFile.writeAll(Array(try JSONEncoder().encode(answer)), to: STDOUT_FILENO, path: "standard output")
             return 0
         } catch {
-            fputs("\(error)\n", stderr)
+            StandardError.write(line: "\(error)")
             return 1
         }
     }
@@ -37,13 +37,20 @@ enum DataChild {
             guard last.withLock({ if now - $0 > 0.1 { $0 = now; return true } else { return false } }),
                 let line = try? JSONEncoder().encode(progress)
             else { return }
-            fputs("P \(String(decoding: line, as: UTF8.self))\n", stderr)
+            StandardError.write(line: "P \(String(decoding: line, as: UTF8.self))")
         }
         switch job.task {
         case .postgres(let task):
             return .postgres(try PostgresMover.run(task, resolve: resolve, progress: progress, isCancelled: { false }))
         case .redis(let task):
             return .redis(try RedisMover.run(task, resolve: resolve, progress: progress, isCancelled: { false }))
+        case .files(let task, let key):
+            if let key {
+                try DurableFile.makeDirectory(String(task.move.identity.prefix(upTo: task.move.identity.lastIndex(of: "/") ?? task.move.identity.startIndex)))
+                try DurableFile.write(try resolve(key).revealBytes(), to: task.move.identity)
+            }
+            defer { if key != nil { unlink(task.move.identity) } }
+            return .files(try FilesMover.run(task, resolve: resolve, progress: progress, isCancelled: { false }))
         }
     }
 

@@ -9,6 +9,7 @@ enum DataJudge {
             switch report {
             case .postgres(let report): judge(report, evidence)
             case .redis(let report): judge(task, report, evidence)
+            case .files(let report): judge(task, report, evidence)
             }
         result.output = .data(report)
         return result
@@ -112,6 +113,32 @@ enum DataJudge {
         case .fenceAcquire: return StepResult(.done, "writers of the key source stopped")
         case .fenceRelease: return StepResult(.done, "writers of the key source have their rights back")
         case .finish: return StepResult(.done, "the mover's own keys removed")
+        }
+    }
+
+    private static func judge(_ task: DataTask, _ report: FilesReport, _ evidence: Prove) -> StepResult {
+        guard case .files(let files, _) = task else { return StepResult(.failed, "the report does not belong to the task") }
+        switch files {
+        case .preflight:
+            let refusals = report.findings.filter { $0.weight == .refuse }
+            let proof = evidence(
+                "files preflight", "\(report.sourceFiles.grouped) files, \(report.sourceBytes.bytesText)", "no refusal", refusals.isEmpty, Double(report.sourceFiles), "files")
+            guard refusals.isEmpty else {
+                return failed(.preflightRefused, refusals.map { "\($0.message) [\($0.code.rawValue)]" }.joined(separator: "; "), hint: "change it, then apply again", [proof])
+            }
+            return StepResult(.done, proof.value, evidence: [proof])
+        case .copy, .sync:
+            let proof = evidence(
+                "files copied", "\(report.filesWritten.grouped) files sent, \(report.bytesWritten.bytesText), \(report.filesDeleted) deleted", nil, true, Double(report.filesWritten), "files")
+            return StepResult(.done, proof.value, evidence: [proof])
+        case .verify:
+            let first = report.differences.prefix(5).map { "\($0.path) (\($0.kind.rawValue))" }.joined(separator: ", ")
+            let proof = evidence(
+                "files equal", report.isEqual ? "\(report.pathsEqual.grouped) paths by SHA-256" : "\(report.pathsDiffering) paths differ: \(first)", "no difference", report.isEqual,
+                Double(report.pathsEqual), "paths")
+            guard report.isEqual else { return failed(.dataDiffers, "source and target differ: \(proof.value)", hint: "the old system goes on serving; apply again", [proof]) }
+            return StepResult(.done, proof.value, evidence: [proof])
+        case .finish: return StepResult(.done, "the mover's own files removed")
         }
     }
 }

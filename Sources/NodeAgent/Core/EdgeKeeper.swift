@@ -69,7 +69,7 @@ package final class EdgeKeeper: Sendable {
     func tick() {
         lock.withLock { _ in
             guard var state = try? load(), state.mode == .maintenance, let ends = state.leaseEnds, WallClock.now() > ends else { return }
-            fputs("the maintenance lease ran out and nobody renewed it: the old system answers again\n", stderr)
+            StandardError.write(line: "the maintenance lease ran out and nobody renewed it: the old system answers again")
             (state.mode, state.leaseEnds) = (.old, nil)
             try? DurableFile.save(state, to: paths.edge)
             try? apply(state)
@@ -93,12 +93,12 @@ package final class EdgeKeeper: Sendable {
                 unlink(Self.configuration)
             }
             do {
-                try Subprocess.require(["nginx", "-t", "-q"], code: .checkFailed, "the old edge's Nginx refuses its configuration")
+                try Subprocess.require(["nginx", "-t", "-q"], "the check of the old edge's Nginx configuration", code: .checkFailed)
             } catch {
                 unlink(Self.configuration)
                 throw error
             }
-            try Subprocess.require(["systemctl", "reload", "nginx"], code: .commandFailed, "the old edge's Nginx could not be reloaded")
+            try Subprocess.require(["systemctl", "reload", "nginx"], "reloading the old edge's Nginx")
         }
         if state.mode != .maintenance {
             for domain in state.spec.domains { unlink(SiteGate.flag("edge-\(domain)")) }

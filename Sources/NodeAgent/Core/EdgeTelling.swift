@@ -81,8 +81,8 @@ enum EdgeProbe {
         guard mode == .maintenance, let address = IPAddress("127.0.0.1") else { return }
         let end = Deadline.seconds(5)
         var last = "no answer"
-        while !end.isPast {
-            let client = HTTPClient(HTTPClient.Options(connectTo: Endpoint(address: address, port: 80)))
+        while !end.passed {
+            let client = HTTPClient(HTTPClient.Options(connectTo: .address(address, port: 80)))
             if let response = try? client.request("GET", "http://\(domain)/", deadline: .seconds(2)) {
                 if response.status == 503, response.headers["Retry-After"] != nil { return }
                 last = "status \(response.status)"

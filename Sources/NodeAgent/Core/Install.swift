@@ -21,9 +21,9 @@ package enum Install {
         if getpwnam(AgentPaths.user) == nil {
             try Subprocess.require(
                 ["useradd", "--system", "--user-group", "--home-dir", "/nonexistent", "--no-create-home", "--shell", "/bin/sh", AgentPaths.user],
-                code: .commandFailed, "the user \(AgentPaths.user) could not be made")
+                "making the user \(AgentPaths.user)")
             // A locked password would also lock out keys under some PAM set-ups; `*` means no password at all.
-            try Subprocess.require(["usermod", "--password", "*", AgentPaths.user], code: .commandFailed, "the user \(AgentPaths.user) could not be prepared")
+            try Subprocess.require(["usermod", "--password", "*", AgentPaths.user], "preparing the user \(AgentPaths.user)")
         }
         try AuthorizedKeys.admit(fleetKey, command: "\(AgentPaths.program) connect", purpose: "controller")
         try DurableFile.makeDirectory("/etc/ssh/sshd_config.d", mode: 0o755)
@@ -36,12 +36,12 @@ package enum Install {
                 if let before { try DurableFile.write(before, to: sshd, mode: 0o644) } else { unlink(sshd) }
                 throw BasculeError(.checkFailed, "sshd refuses the agent's drop-in", cause: check.cause())
             }
-            try Subprocess.require(["systemctl", "reload", "ssh"], code: .commandFailed, "sshd could not be reloaded")
+            try Subprocess.require(["systemctl", "reload", "ssh"], "reloading sshd")
         }
         try DurableFile.write(PackageResources.bascule_agent_service, to: "/etc/systemd/system/bascule-agent.service", mode: 0o644)
-        try Subprocess.require(["systemctl", "daemon-reload"], code: .commandFailed, "systemd could not read the agent's unit")
-        try Subprocess.require(["systemctl", "enable", "--quiet", "bascule-agent.service"], code: .commandFailed, "the agent's unit could not be enabled")
-        try Subprocess.require(["systemctl", "restart", "bascule-agent.service"], code: .commandFailed, "the agent did not start")
+        try Subprocess.require(["systemctl", "daemon-reload"], "systemctl daemon-reload")
+        try Subprocess.require(["systemctl", "enable", "--quiet", "bascule-agent.service"], "enabling the agent's unit")
+        try Subprocess.require(["systemctl", "restart", "bascule-agent.service"], "starting the agent")
         try waitForSocket(paths)
     }
 

@@ -28,6 +28,11 @@ extension SegmentPerformer {
             return try await checkDNS(change)
         case .switchDNS(let change):
             return try await switchDNS(change)
+        case .lowerTTL(let change):
+            return try await lowerTTL(change)
+        case .forgetSecrets(let names):
+            try services.secrets.forget(Set(names))
+            return StepResult(.done, "\(names.count) credentials purged")
         case .open(let domains):
             return try await open(domains)
         case .watch(let criteria):
@@ -126,10 +131,10 @@ extension SegmentPerformer {
     }
 
     private func walk(_ gate: JourneyGate, _ step: Step) async throws -> StepResult {
-        let result = try await JourneyWalk.run(gate, services: services)
+        let result = try await JourneyProbe.run(gate, services: services)
         let proof = evidence(
-            "journey \(gate.journey.name)", result.line, threshold: "every step", passed: result.isGood, measure: result.totalMilliseconds, unit: "ms")
-        guard result.isGood else {
+            "journey \(gate.journey.name)", result.line, threshold: "every step", passed: result.ok, measure: result.milliseconds, unit: "ms")
+        guard result.ok else {
             let error = BasculeError(
                 .journeyFailed, "the journey \(gate.journey.name) failed: \(result.line)", hint: "look at the app's own journal on the node: journalctl -u 'bascule-*'")
             return StepResult(.failed, result.line, error: error, evidence: [proof], output: .journey(result))

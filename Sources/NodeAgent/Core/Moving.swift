@@ -60,7 +60,7 @@ extension DataTask {
     var runsAs: String? {
         switch self {
         case .postgres(let task): task.move.targetUser
-        case .redis: nil
+        case .redis, .files: nil
         }
     }
 }

@@ -47,14 +47,6 @@ enum UnixSocket {
         }
         return descriptor
     }
-
-    /// The user that the peer of a connected socket runs as.
-    static func peerUser(_ descriptor: Int32) -> uid_t? {
-        var credentials = ucred()
-        var size = socklen_t(MemoryLayout<ucred>.size)
-        guard getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0 else { return nil }
-        return credentials.uid
-    }
 }
 
 extension ErrorCode {

@@ -18,7 +18,7 @@ extension SegmentPerformer {
             if let journey = criteria.journey, WallClock.monotonic() >= nextJourney {
                 nextJourney = WallClock.monotonic() + max(2, criteria.duration / 20)
                 journeys += 1
-                let result = try await JourneyWalk.run(journey, services: services)
+                let result = try await JourneyProbe.run(journey, services: services)
                 if !result.ok { failed += 1 }
                 // One failed walk may be an accident; two are the system's.
                 if failed >= 2 { tripped = "the journey \(journey.journey.name) failed twice: \(result.line)" }

@@ -2,6 +2,8 @@
 package enum DataTask: Hashable, Codable, Sendable {
     case postgres(PostgresTask)
     case redis(RedisTask)
+    /// `key` is the private key of the login: while the task runs, it lies in the file that the move's `identity` names.
+    case files(FilesTask, key: SecretName?)
 
     /// The secrets that it needs.
     package var secrets: Set<SecretName> {
@@ -9,6 +11,7 @@ package enum DataTask: Hashable, Codable, Sendable {
         case .postgres(let task): [task.move.source]
         case .redis(let task):
             Set([task.move.source, task.move.target.password, task.move.fenceLogin].compactMap { $0 })
+        case .files(_, let key): Set([key].compactMap { $0 })
         }
     }
 }
@@ -17,4 +20,5 @@ package enum DataTask: Hashable, Codable, Sendable {
 package enum DataReport: Hashable, Codable, Sendable {
     case postgres(PostgresReport)
     case redis(RedisReport)
+    case files(FilesReport)
 }

@@ -196,6 +196,10 @@ package enum MigrationTask: Hashable, Codable, Sendable {
     /// Checks that every authoritative server answers the record with at most this TTL, so that caches know it in time.
     case checkDNS(DNSChange)
     case switchDNS(DNSChange)
+    /// Keeps the addresses and lowers the TTL, noting the old one: the freeze waits until no cache can hold it.
+    case lowerTTL(DNSChange)
+    /// Removes secrets from the node.
+    case forgetSecrets([SecretName])
     /// T0: one compare-and-set in the conductor's journal, then the site opens.
     case open(domains: [String])
     case watch(WatchCriteria)

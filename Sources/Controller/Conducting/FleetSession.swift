@@ -1,0 +1,182 @@
+import BasculeCatalogue
+import BasculeCrypto
+import BasculeFleet
+import BasculeModel
+import BasculeProtocol
+import BasculeProviders
+import BasculeSSH
+import BasculeStore
+import Foundation
+
+/// One command's view of a fleet: the parsed file, the store, and the connections to its agents.
+package actor FleetSession {
+    package nonisolated let fleet: Fleet
+    package nonisolated let file: String
+    package nonisolated let revision: Digest
+    package nonisolated let positions: [String: Place]
+    package nonisolated let store: Store
+    package nonisolated let lab: Lab?
+    /// What greets the agents.
+    package nonisolated let holder: String
+    package nonisolated let epoch: Int
+    private var links: [NodeName: NodeLink] = [:]
+    private var welcomes: [NodeName: Welcome] = [:]
+    private var labNodes: [LabNode]?
+
+    /// Opens the store of a fleet file that was parsed.
+    package init(_ parsed: ParsedFleet, file: String, storePath: String?) throws {
+        fleet = parsed.fleet
+        positions = parsed.positions
+        self.file = file
+        revision = Digest(of: [UInt8]((try? Data(contentsOf: URL(fileURLWithPath: file))) ?? Data()))
+        store = try Store(path: storePath ?? Store.defaultPath(fleet: parsed.fleet.name))
+        holder = "\(ProcessInfo.processInfo.hostName) pid \(ProcessInfo.processInfo.processIdentifier)"
+        epoch = try store.setting("epoch").flatMap { Int($0) } ?? 1
+        let hasLab = parsed.fleet.nodes.values.contains { if case .lab = $0 { true } else { false } }
+        lab = hasLab ? try Lab(labName: FleetSession.labName(parsed.fleet.name)) : nil
+    }
+
+    /// The lab that a fleet's throwaway nodes belong to.
+    package static func labName(_ fleet: String) -> String { fleet }
+
+    // MARK: - Where nodes are
+
+    /// Where a node's SSH server listens; nil for a throwaway node that is not up.
+    package func endpoint(_ node: NodeName) async throws -> SSHEndpoint? {
+        switch fleet.nodes[node] {
+        case .existing(let machine)?: return SSHEndpoint(host: machine.address, port: UInt16(machine.port))
+        case .lab?:
+            guard let record = try await labNode(node), record.health != .stopped else { return nil }
+            return SSHEndpoint(host: record.address)
+        case nil:
+            throw BasculeError(.notFound, "the fleet file has no node \(node)", hint: "it has: \(fleet.nodeNames.map(\.rawValue).joined(separator: ", "))")
+        }
+    }
+
+    private func labNode(_ node: NodeName) async throws -> LabNode? {
+        guard let lab else { return nil }
+        if labNodes == nil { labNodes = try await lab.list() }
+        return labNodes?.first { $0.name == node }
+    }
+
+    /// Looks at the lab again: nodes were brought up or taken down.
+    package func refreshLab() { labNodes = nil }
+
+    /// Addresses of all nodes that have one, for bindings and migrations.
+    package func addresses() async throws -> [NodeName: String] {
+        var found: [NodeName: String] = [:]
+        for node in fleet.nodeNames { found[node] = try await endpoint(node)?.host }
+        return found
+    }
+
+    /// Host keys that the fleet file or an earlier contact gave, for a node.
+    package func pins(_ node: NodeName) async throws -> [HostKey] {
+        if case .existing(let machine)? = fleet.nodes[node], let key = machine.hostKey { return [try HostKey(line: key.text)] }
+        if case .lab? = fleet.nodes[node], let record = try await labNode(node) { return try record.hostKeys.map { try HostKey(line: $0) } }
+        return try store.node(node).hostKeys.map { try HostKey(line: $0) }
+    }
+
+    /// Nodes that the active topology uses, and those that the migration's edge needs.
+    package nonisolated var usedNodes: [NodeName] {
+        var used = Set(fleet.active.placements.keys)
+        if case .node(let edge)? = fleet.migration?.edge { used.insert(edge.node) }
+        return used.sorted()
+    }
+
+    // MARK: - Connections
+
+    /// The fleet's own key, made once, as OpenSSH's private key text and public line.
+    package func fleetKey() async throws -> (secret: Secret, publicLine: String) {
+        if let secret = try store.secret("bascule.fleet-key"), let line = try store.setting("fleet-key.public") { return (secret, line) }
+        let directory = NSTemporaryDirectory() + "bascule-\(RandomBytes.identifier())"
+        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        _ = try await Command.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "bascule \(fleet.name)", "-f", "\(directory)/key"])
+            .requireSuccess("making the fleet's key with ssh-keygen", hint: "apt-get install openssh-client")
+        let secret = Secret(try String(contentsOfFile: "\(directory)/key", encoding: .utf8))
+        let line = try String(contentsOfFile: "\(directory)/key.pub", encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines)
+        try store.setSecret("bascule.fleet-key", secret, origin: "generated")
+        try store.set("fleet-key.public", to: line)
+        return (secret, line)
+    }
+
+    /// Whether the store has seen this node's agent.
+    package nonisolated func isBootstrapped(_ node: NodeName) throws -> Bool { try store.node(node).machine != nil }
+
+    /// A connection to a node's agent, greeted; made once and kept for this command.
+    package func link(_ node: NodeName) async throws -> NodeLink {
+        if let known = links[node] { return known }
+        let record = try store.node(node)
+        guard record.machine != nil, let endpoint = try await endpoint(node) else {
+            throw BasculeError(
+                .notBootstrapped, "the node has no agent yet", at: .node(name: node.rawValue, subject: nil),
+                hint: "bascule node bootstrap \(node) --yes, or let bascule apply do it")
+        }
+        let login = SSHLogin(
+            user: "bascule", identities: [.key(try await fleetKey().secret, name: "the fleet's key")], hostKeys: .pinned(try await pins(node)))
+        let link = try await NodeLink.open(node, endpoint, login: login)
+        let hello = Hello(
+            versions: Array(ProtocolVersion.oldest...ProtocolVersion.current), product: ProtocolVersion.product, epoch: epoch, holder: holder)
+        guard case .welcome(let welcome) = try await link.ask(.hello(hello)) else {
+            throw BasculeError(.protocolViolation, "the agent did not answer the greeting", at: .node(name: node.rawValue, subject: nil))
+        }
+        guard welcome.machine == record.machine else {
+            throw BasculeError(
+                .otherMachine, "another machine answers at \(endpoint): its identity is not the pinned one", at: .node(name: node.rawValue, subject: nil),
+                hint: "if the machine was replaced on purpose: bascule node forget \(node), then bascule node bootstrap \(node)")
+        }
+        links[node] = link
+        welcomes[node] = welcome
+        return link
+    }
+
+    /// Forgets a connection that broke, so that the next use makes another.
+    package func drop(_ node: NodeName) async {
+        await links.removeValue(forKey: node)?.close()
+        welcomes[node] = nil
+    }
+
+    /// What the agent said of itself when it was greeted.
+    package func welcome(_ node: NodeName) async throws -> Welcome {
+        _ = try await link(node)
+        guard let welcome = welcomes[node] else { throw BasculeError(.defect, "a connection without a greeting") }
+        return welcome
+    }
+
+    /// Ends all connections.
+    package func close() async {
+        for link in links.values { await link.close() }
+        links = [:]
+    }
+
+    // MARK: - Secrets
+
+    /// Seals the secrets that a node's resources and tasks need to it, if it does not have them as they are now.
+    package func giveSecrets(_ names: Set<SecretName>, to node: NodeName, purposes: [SecretName: SecretPurpose]) async throws {
+        guard !names.isEmpty else { return }
+        var values: [(SecretName, Secret)] = []
+        for name in names.sorted() { values.append((name, try secret(name, purposes[name] ?? .given))) }
+        let welcome = try await welcome(node)
+        let tagKey = Array(try store.generatedSecret("bascule.secrets-tag-key", make: { RandomBytes.password(32) }).revealBytes())
+        var message: [UInt8] = Array("\(welcome.machine)\n".utf8)
+        for (name, value) in values { message += Array("\(name)=".utf8) + value.revealBytes() + [0] }
+        let tag = String(Hex.encode(HMAC.sha256(key: tagKey, message)).prefix(32))
+        guard welcome.secretsTag != tag else { return }
+        guard let key = Hex.decode(welcome.sealingKey) else { throw BasculeError(.protocolViolation, "the agent's key is not hexadecimal") }
+        let sealed = try values.map { SealedSecret(name: $0.0, sealed: Hex.encode(try SealingKeyPair.seal($0.1.revealBytes(), to: key))) }
+        _ = try await link(node).ask(.putSecrets(sealed, tag: tag))
+        welcomes[node]?.secretsTag = tag
+    }
+
+    /// A secret's value: set by the administrator, or made now if Bascule makes it. Throws `secret-missing`.
+    package nonisolated func secret(_ name: SecretName, _ purpose: SecretPurpose) throws -> Secret {
+        if let known = try store.secret(name) { return known }
+        if case .generated(let length) = purpose { return try store.generatedSecret(name, make: { RandomBytes.password(length) }) }
+        throw BasculeError(.secretMissing, "the secret \(name) is not set", hint: "bascule secret set \(name)")
+    }
+}
+
+extension ErrorCode {
+    /// A secret that the fleet file names was never set.
+    package static let secretMissing: ErrorCode = "secret-missing"
+}

@@ -1,0 +1,155 @@
+import BasculeCatalogue
+import BasculeCrypto
+import BasculeFleet
+import BasculeModel
+import BasculeNet
+import BasculePlanning
+import BasculeProtocol
+import Foundation
+
+/// A plan with what carrying it out needs besides.
+package struct Planned: Sendable {
+    package var plan: Plan
+    package var compiled: Compiled
+    /// Uploads by digest.
+    package var blobs: [Digest: [UInt8]]
+    package var lease: MigrationLease?
+    /// Nodes that could not be reached: their steps are missing, and why.
+    package var unreachable: [NodeName: BasculeError]
+}
+
+/// Makes plans: compiles the fleet, has every agent observe, compares. Changes nothing on any node but the agent's own
+/// copy of the secrets that it needs in order to look.
+package struct PlanMaker: Sendable {
+    package let session: FleetSession
+    /// Only these nodes; nil for all that the fleet uses.
+    package let only: [NodeName]?
+
+    package init(session: FleetSession, only: [NodeName]? = nil) { (self.session, self.only) = (session, only) }
+
+    package func make() async throws -> Planned {
+        let fleet = session.fleet
+        let (compiled, blobs) = try await compile()
+        let nodes = session.usedNodes.filter { only?.contains($0) ?? true }
+        var steps: [Step] = []
+        var satisfied: [ResourceID: String] = [:]
+        var unreachableResources: [ResourceID: String] = [:]
+        var lost: [NodeName: BasculeError] = [:]
+        let observations = await observe(nodes, compiled)
+        for node in nodes {
+            switch observations[node] {
+            case .failure(let error)?: lost[node] = error
+            case .success(let seen)?:
+                if seen == nil { steps += try await arrivalSteps(node) }
+                let arrival = steps.last { $0.node == nil && $0.id.rawValue.hasSuffix("/\(node)") }?.id
+                let result = try ResourcePlanner(node: node, desired: compiled.resources[node] ?? [], observations: seen).plan()
+                steps += result.steps.map { step in
+                    var copy = step
+                    if let arrival { copy.requires.append(arrival) }
+                    return copy
+                }
+                satisfied.merge(result.satisfied) { $1 }
+                unreachableResources.merge(result.unreachable) { $1 }
+            case nil: break
+            }
+        }
+        let migration = try await migrationSteps(compiled)
+        steps += migration?.steps ?? []
+        try check(caps: steps)
+        let now = Date().timeIntervalSince1970
+        let plan = Plan(
+            id: PlanID(RandomBytes.identifier()), fleet: fleet.name, topology: fleet.activeTopology.rawValue, revision: session.revision, created: now,
+            steps: steps, satisfied: satisfied, unreachable: unreachableResources, migration: migration?.outline)
+        return Planned(plan: plan, compiled: compiled, blobs: blobs, lease: migration?.lease, unreachable: lost)
+    }
+
+    /// The fleet as resources, with the sources of the apps packed.
+    package func compile() async throws -> (Compiled, [Digest: [UInt8]]) {
+        let fleet = session.fleet
+        var archives: [AppName: SourceArchive] = [:]
+        var blobs: [Digest: [UInt8]] = [:]
+        for (name, app) in fleet.apps.sorted(by: { $0.key < $1.key }) {
+            let bytes = try await AppArchive.make(app, name: name, fleetFolder: fleet.folder)
+            let digest = Digest(of: bytes)
+            archives[name] = SourceArchive(digest: digest, size: bytes.count)
+            blobs[digest] = bytes
+        }
+        var (memory, cpus, releases): ([NodeName: Int], [NodeName: Int], [NodeName: DebianRelease]) = ([:], [:], [:])
+        for node in fleet.nodeNames {
+            if let facts = try session.store.facts(node) {
+                memory[node] = Int(facts.memory)
+                cpus[node] = facts.processors
+                releases[node] = DebianRelease(rawValue: facts.codename)
+            } else if case .lab(let lab)? = fleet.nodes[node] {
+                releases[node] = lab.image == .debian13 ? .trixie : .bookworm
+            }
+        }
+        let compiled = try Catalogue.compile(
+            CompileContext(
+                fleet: fleet, addresses: try await session.addresses(), memory: memory, cpus: cpus, releases: releases, archives: archives,
+                positions: session.positions, digest: { Digest(of: $0) }))
+        for (digest, path) in compiled.uploads {
+            guard let data = FileManager.default.contents(atPath: path) else { throw BasculeError(.inputOutput, "\(path) cannot be read any more") }
+            blobs[digest] = [UInt8](data)
+        }
+        return (compiled, blobs)
+    }
+
+    /// All resources of all nodes, one round trip a node, all nodes at once. nil where a node has no agent yet.
+    private func observe(_ nodes: [NodeName], _ compiled: Compiled) async -> [NodeName: Result<[Observation]?, BasculeError>] {
+        await withTaskGroup(of: (NodeName, Result<[Observation]?, BasculeError>).self) { group in
+            for node in nodes {
+                group.addTask {
+                    do { return (node, .success(try await observe(node, compiled))) } catch {
+                        return (node, .failure(BasculeError.wrapping(error, "the node could not be observed").placed(at: .node(name: node.rawValue, subject: nil))))
+                    }
+                }
+            }
+            return await group.reduce(into: [:]) { $0[$1.0] = $1.1 }
+        }
+    }
+
+    private func observe(_ node: NodeName, _ compiled: Compiled) async throws -> [Observation]? {
+        guard try session.isBootstrapped(node), try await session.endpoint(node) != nil else { return nil }
+        let resources = compiled.resources[node] ?? []
+        guard !resources.isEmpty else { return [] }
+        let link = try await session.link(node)
+        try await session.giveSecrets(resources.reduce(into: []) { $0.formUnion($1.resource.secrets) }, to: node, purposes: compiled.secrets)
+        guard case .observations(let seen) = try await link.ask(.observe(resources)) else {
+            throw BasculeError(.protocolViolation, "the agent answered something else than observations")
+        }
+        return seen
+    }
+
+    /// A node that is not there, or has no agent, is planned: creating and bootstrapping it are steps.
+    private func arrivalSteps(_ node: NodeName) async throws -> [Step] {
+        var steps: [Step] = []
+        let create = StepID("provision/\(node)")
+        if case .lab? = session.fleet.nodes[node], try await session.endpoint(node) == nil {
+            steps.append(
+                Step(id: create, phase: .provision, node: nil, title: "create the throwaway node \(node)", action: .provision(node), reversal: .reversible(seconds: 1), estimate: 2))
+        }
+        steps.append(
+            Step(
+                id: StepID("bootstrap/\(node)"), phase: .provision, node: nil, title: "bootstrap the agent on \(node)", action: .bootstrap(node),
+                requires: steps.map(\.id), reversal: .reversible(seconds: 2), estimate: 3))
+        return steps
+    }
+
+    private func check(caps steps: [Step]) throws {
+        let deletions = steps.reduce(0) { sum, step in
+            guard case .converge(let items) = step.action else { return sum }
+            return sum + items.count { $0.change?.action == .delete }
+        }
+        guard deletions <= session.fleet.caps.deletions else {
+            throw BasculeError(
+                .capExceeded, "this plan would delete \(deletions) resources, more than the fleet's cap of \(session.fleet.caps.deletions)",
+                hint: "if that is wanted, raise caps.deletions in the fleet file")
+        }
+    }
+}
+
+extension ErrorCode {
+    /// A plan deletes more than the fleet allows.
+    package static let capExceeded: ErrorCode = "cap-exceeded"
+}

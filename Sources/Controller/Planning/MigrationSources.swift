@@ -1,0 +1,112 @@
+import BasculeCatalogue
+import BasculeFleet
+import BasculeModel
+
+/// How the fleet file's sources, edge and names become specs of the agents' tasks.
+extension MigrationPlanner {
+    /// A name of the fleet's nodes as its address; anything else as it is.
+    func resolve(_ host: String) throws -> String {
+        guard context.fleet.nodes[NodeName(host)] != nil else { return host }
+        guard let address = context.addresses[NodeName(host)] else { return "address-of.\(host)" }
+        return address
+    }
+
+    func postgresMoves() throws -> [(String, PostgresMove)] {
+        try migration.sources.sorted { $0.key < $1.key }.compactMap { name, source in
+            switch source {
+            case .postgres(let source):
+                guard let target = context.compiled.databases[source.into] else {
+                    throw BasculeError(.migrationRefused, "the source \(name) goes into the database \(source.into), which no node has", hint: "declare it under services.postgresql.databases")
+                }
+                return (
+                    name.rawValue,
+                    PostgresMove(
+                        source: source.fence ?? source.url, targetDatabase: source.into.rawValue, targetPort: target.port, owner: target.owner,
+                        parallelism: source.jobs, schemas: source.schemas)
+                )
+            case .mysql:
+                throw BasculeError(.migrationRefused, "the source \(name) is MySQL, which this version cannot move", hint: "leave it out for now; it comes with a later version")
+            case .redis, .files: return nil
+            }
+        }
+    }
+
+    func redisMoves() throws -> [(String, RedisMove)] {
+        try migration.sources.sorted { $0.key < $1.key }.compactMap { name, source in
+            guard case .redis(let source) = source else { return nil }
+            guard let target = context.compiled.redis[source.into] else {
+                throw BasculeError(.migrationRefused, "the source \(name) goes into redis.\(source.into.rawValue), which is not declared", hint: "declare it under services.redis")
+            }
+            var move = RedisMove(
+                source: source.url, target: RedisTarget(.host("127.0.0.1", port: UInt16(target.port)), password: target.password))
+            move.purpose = source.into == .cache ? .cache : .durable
+            move.keys = source.keys == "*" ? nil : source.keys
+            return (name.rawValue, move)
+        }
+    }
+
+    func filesMoves() throws -> [(name: String, move: FilesMove, key: SecretName?)] {
+        try migration.sources.sorted { $0.key < $1.key }.compactMap { name, source in
+            guard case .files(let source) = source else { return nil }
+            guard let hostKey = source.hostKey?.text ?? context.hostKeys[NodeName(source.host)] else {
+                throw BasculeError(.migrationRefused, "the host key of \(source.host), the source of \(name), is not known", hint: "write it as hostKey: in the fleet file")
+            }
+            let host = try resolve(source.host)
+            var move = FilesMove(
+                from: "\(source.user)@\(host.contains(":") ? "[\(host)]" : host):\(source.path)", hostKey: hostKey,
+                identity: source.key == nil ? "/root/.ssh/id_ed25519" : "/run/bascule/sources/\(name)", to: source.to)
+            move.owner = source.owner
+            return (name.rawValue, move, source.key)
+        }
+    }
+
+    func edgeLink() throws -> EdgeLink? {
+        guard case .node(let edge)? = migration.edge else {
+            if migration.edge != nil {
+                throw BasculeError(.migrationRefused, "an edge with hooks comes with a later version", hint: "declare edge: {node: NAME}")
+            }
+            return nil
+        }
+        return EdgeLink(
+            host: try resolve(edge.node.rawValue), port: context.ports[edge.node] ?? 22, user: "bascule",
+            hostKey: context.hostKeys[edge.node] ?? "", lease: 60)
+    }
+
+    func edgeSpec(_ domains: [String]) throws -> EdgeSpec {
+        let site = context.compiled.sites.first
+        let certificate: (String?, String?)
+        if case .node(let edge)? = migration.edge { certificate = (edge.certificate, edge.certificateKey) } else { certificate = (nil, nil) }
+        return EdgeSpec(
+            domains: domains, newAddress: try resolve(site?.node.rawValue ?? conductor.rawValue), certificate: certificate.0, key: certificate.1)
+    }
+
+    func dnsChanges() throws -> [DNSChange] {
+        guard let dns = migration.dns else { return [] }
+        guard let tsig = dns.tsig else {
+            throw BasculeError(.migrationRefused, "migration.dns has no tsig", hint: "write tsig: !secret NAME")
+        }
+        var changes: [DNSChange] = []
+        for (name, targets) in dns.records.sorted(by: { $0.key < $1.key }) {
+            for (type, target) in [("A", targets.a), ("AAAA", targets.aaaa)] {
+                guard let target else { continue }
+                let address: String =
+                    switch target {
+                    case .address(let text): text
+                    case .node(let node): try resolve(node.rawValue)
+                    }
+                changes.append(
+                    DNSChange(
+                        zone: dns.zone, server: try resolve(dns.server), port: dns.port, tsig: tsig, name: name, type: type,
+                        from: context.records["\(name)/\(type)"] ?? [], to: [address], ttl: Int(dns.ttl.seconds)))
+            }
+        }
+        return changes
+    }
+
+    func journeyGates() throws -> [(String, JourneyGate)] {
+        context.compiled.sites.compactMap { site in
+            guard let journey = context.journeys[site.app], let domain = site.domains.first else { return nil }
+            return (journey.name, JourneyGate(journey: journey, baseURL: site.innerURL, host: domain, timeout: 60))
+        }
+    }
+}

@@ -1,0 +1,169 @@
+import BasculeModel
+
+/// Turns what is desired and what was observed on one node into steps. Pure.
+package struct ResourcePlanner {
+    /// The steps of one node, and what needs none.
+    package struct Result: Sendable {
+        package var steps: [Step] = []
+        package var satisfied: [ResourceID: String] = [:]
+        package var unreachable: [ResourceID: String] = [:]
+    }
+
+    private let node: NodeName
+    private let desired: [DesiredResource]
+    private let observations: [ResourceID: Observation]
+    private let edges: [ResourceID: Set<ResourceID>]
+    private let byID: [ResourceID: DesiredResource]
+
+    /// - Parameter observations: nil where the node cannot be looked at yet: then every step is conditional.
+    package init(node: NodeName, desired: [DesiredResource], observations: [Observation]?) throws {
+        (self.node, self.desired) = (node, desired)
+        self.observations = Dictionary((observations ?? []).map { ($0.id, $0) }, uniquingKeysWith: { $1 })
+        byID = Dictionary(desired.map { ($0.id, $0) }, uniquingKeysWith: { $1 })
+        let dependencies = Dependencies(desired)
+        try dependencies.check()
+        edges = dependencies.edges
+    }
+
+    package func plan() -> Result {
+        var result = Result()
+        var changing: [ResourceID: Change?] = [:]
+        for resource in desired {
+            guard let seen = observations[resource.id] else {
+                changing[resource.id] = .some(nil)
+                continue
+            }
+            if case .unobservable = seen.observed {
+                changing[resource.id] = .some(nil)
+                continue
+            }
+            switch resource.resource.verdict(seen.observed) {
+            case .satisfied(let reason): result.satisfied[resource.id] = reason
+            case .unreachable(let reason): result.unreachable[resource.id] = reason
+            case .change(let change): changing[resource.id] = .some(change)
+            }
+        }
+        // What is satisfied now may not be so once what it reacts to has changed.
+        for resource in desired where changing[resource.id] == nil && result.satisfied[resource.id] != nil && isReactive(resource) {
+            if triggers(of: resource).contains(where: { changing[$0] != nil }) {
+                changing[resource.id] = .some(nil)
+                result.satisfied[resource.id] = nil
+            }
+        }
+        let needs = changing.keys.reduce(into: [:]) { $0[$1] = self.changingNeeds(of: $1, among: Set(changing.keys)) }
+        let packages = desired.filter { changing[$0.id] != nil && $0.resource.kind == .package }
+        let packageStep = StepID("\(node)/packages")
+        if !packages.isEmpty {
+            let requires = Set(packages.flatMap { needs[$0.id] ?? [] }.filter { byID[$0]?.resource.kind != .package }).sorted()
+            result.steps.append(step(packageStep, packages, changing, requires: requires.map { StepID($0.rawValue) }, needs: []))
+        }
+        for resource in desired where changing[resource.id] != nil && resource.resource.kind != .package {
+            let own = needs[resource.id] ?? []
+            let hasPackage = own.contains { byID[$0]?.resource.kind == .package }
+            let others = own.filter { byID[$0]?.resource.kind != .package }.sorted()
+            result.steps.append(
+                step(
+                    StepID(resource.id.rawValue), [resource], changing,
+                    requires: (hasPackage ? [packageStep] : []) + others.map { StepID($0.rawValue) }, needs: own))
+        }
+        return result
+    }
+
+    private func step(
+        _ id: StepID, _ resources: [DesiredResource], _ changing: [ResourceID: Change?], requires: [StepID], needs: Set<ResourceID>
+    ) -> Step {
+        let reason = resources.lazy.compactMap { uncertainty(of: $0, needs: needs) }.first
+        let isOpaque = resources.allSatisfy { $0.resource.kind == .command }
+        let items = resources.map { resource in
+            ConvergeItem(
+                desired: resource, before: reason == nil ? observations[resource.id]?.digest : nil, change: changing[resource.id].flatMap { $0 })
+        }
+        let actions = items.map { ($0.desired.resource, $0.change?.action ?? .update) }
+        let price = actions.map { $0.0.reversal(of: $0.1) }.max { self.rank($0) < self.rank($1) } ?? .reversible(seconds: 0)
+        let isPackages = resources.first?.resource.kind == .package
+        return Step(
+            id: id, phase: resources.allSatisfy { [.release, .app].contains($0.resource.kind) } ? .deploy : .install, node: node,
+            title: isPackages ? title(packages: items) : title(items[0]), action: .converge(items), requires: requires,
+            certainty: isOpaque ? .opaque : reason.map { .conditional(reason: $0) } ?? .exact, reversal: price,
+            cancellation: resources.first?.resource.kind == .command ? .abortable : .runsToCompletion,
+            estimate: isPackages ? 4 + 3 * Double(items.count) : actions.reduce(0) { $0 + $1.0.estimate(of: $1.1) })
+    }
+
+    private func title(packages items: [ConvergeItem]) -> String {
+        let names = items.map { item -> String in
+            guard case .package(let spec) = item.desired.resource else { return "" }
+            return spec.state == .absent ? "-\(spec.name)" : spec.version.map { "\(spec.name)=\($0)" } ?? spec.name
+        }
+        return "packages \(names.joined(separator: " "))"
+    }
+
+    private func title(_ item: ConvergeItem) -> String {
+        let resource = item.desired.resource
+        return "\(item.change?.action.rawValue ?? "converge") \(resource.kind.rawValue) \(resource.name)"
+    }
+
+    private func rank(_ reversal: Reversal) -> Double {
+        switch reversal {
+        case .reversible(let seconds): seconds
+        case .reversibleUntil: 1e6
+        case .pointOfNoReturn: 1e9
+        }
+    }
+
+    /// Why the present observation need not be the one that the step will find; nil where it will be.
+    private func uncertainty(of resource: DesiredResource, needs: Set<ResourceID>) -> String? {
+        guard let seen = observations[resource.id] else { return "the node has no agent yet" }
+        if case .unobservable(let reason) = seen.observed { return reason }
+        let kinds: Set<ResourceKind> =
+            switch resource.resource.kind {
+            case .unit: [.package, .file, .directory, .symlink, .certificate, .unit]
+            case .app: [.package, .release, .unit, .file]
+            case .release: [.package]
+            case .postgresRole, .postgresDatabase, .postgresExtension, .postgresSetting: [.package, .unit]
+            case .package: [.aptRepository]
+            case .command: []
+            default: [.package]
+            }
+        guard let cause = needs.sorted().first(where: { byID[$0].map { kinds.contains($0.resource.kind) } ?? false }) else { return nil }
+        return byID[cause]?.resource.kind == .package ? "packages are installed first" : "after \(cause)"
+    }
+
+    /// The nearest changing resources that this one needs, through those that do not change.
+    private func changingNeeds(of id: ResourceID, among changing: Set<ResourceID>) -> Set<ResourceID> {
+        var found: Set<ResourceID> = []
+        var seen: Set<ResourceID> = [id]
+        var pending = Array(edges[id] ?? [])
+        while let next = pending.popLast() {
+            guard seen.insert(next).inserted else { continue }
+            if changing.contains(next) { found.insert(next) } else { pending.append(contentsOf: edges[next] ?? []) }
+        }
+        return found
+    }
+
+    private func isReactive(_ resource: DesiredResource) -> Bool { [.unit, .app].contains(resource.resource.kind) }
+
+    /// Resources whose change makes this one act: a unit's configuration files, an app's release and unit file.
+    private func triggers(of resource: DesiredResource) -> Set<ResourceID> {
+        let needs = edges[resource.id] ?? []
+        switch resource.resource {
+        case .unit(let spec):
+            let paths = Set(spec.reloadOn + spec.restartOn)
+            return needs.filter { id in
+                switch byID[id]?.resource {
+                case .file(let file): paths.contains(file.path)
+                case .symlink(let link): paths.contains(link.path)
+                case .certificate(let certificate): paths.contains(certificate.certificatePath) || paths.contains(certificate.keyPath)
+                default: false
+                }
+            }
+        case .app:
+            return needs.filter { id in
+                switch byID[id]?.resource.kind {
+                case .release, .unit: byID[id]?.resource.name != "nginx.service"
+                default: false
+                }
+            }
+        default: return []
+        }
+    }
+}
