@@ -1,0 +1,18 @@
+import BasculeModel
+
+extension ErrorCode {
+    /// Two parts of a fleet want one resource to be different things.
+    package static let catalogueConflict: ErrorCode = "catalogue-conflict"
+    /// A template could not be read, parsed or filled.
+    package static let catalogueTemplate: ErrorCode = "catalogue-template"
+    /// The node's release has no such version or package.
+    package static let catalogueVersion: ErrorCode = "catalogue-version"
+    /// Something is bound that no node of the active topology runs.
+    package static let catalogueUnplaced: ErrorCode = "catalogue-unplaced"
+    /// The address of a node that others need is not known yet.
+    package static let catalogueNoAddress: ErrorCode = "catalogue-no-address"
+    /// Declared, understood, and not done by this version.
+    package static let catalogueLater: ErrorCode = "catalogue-later"
+    /// Traffic between nodes is not encrypted by this version.
+    package static let catalogueUnencrypted: ErrorCode = "catalogue-unencrypted"
+}

@@ -1,0 +1,51 @@
+import BasculeFleet
+import BasculeModel
+
+/// All that a compilation may know. It reads templates and uploads below `fleet.folder`, and nothing else.
+package struct CompileContext: Sendable {
+    package var fleet: Fleet
+    /// The address by which nodes reach each other; nodes that do not exist yet are absent.
+    package var addresses: [NodeName: String]
+    /// Memory of each node in bytes. Default 2 GiB, the smallest server that the templates are written for.
+    package var memory: [NodeName: Int]
+    /// Processors of each node. Default 2.
+    package var cpus: [NodeName: Int]
+    /// Debian release of each node. Default bookworm.
+    package var releases: [NodeName: DebianRelease]
+    /// Each app's source as a tar archive that the controller made.
+    package var archives: [AppName: SourceArchive]
+    /// Where keys stand in the fleet file, by dotted path (`ParsedFleet.positions`).
+    package var positions: [String: Place]
+    /// SHA-256: handed in, because the catalogue links no cryptography of its own.
+    package var digest: @Sendable ([UInt8]) -> Digest
+
+    package init(
+        fleet: Fleet, addresses: [NodeName: String] = [:], memory: [NodeName: Int] = [:], cpus: [NodeName: Int] = [:],
+        releases: [NodeName: DebianRelease] = [:], archives: [AppName: SourceArchive] = [:],
+        positions: [String: Place] = [:], digest: @escaping @Sendable ([UInt8]) -> Digest
+    ) {
+        (self.fleet, self.addresses, self.memory, self.cpus) = (fleet, addresses, memory, cpus)
+        (self.releases, self.archives, self.positions, self.digest) = (releases, archives, positions, digest)
+    }
+}
+
+/// A tar archive by its content's SHA-256; `size` in bytes.
+package struct SourceArchive: Sendable, Hashable {
+    package var digest: Digest
+    package var size: Int
+    package init(digest: Digest, size: Int) { (self.digest, self.size) = (digest, size) }
+}
+
+/// The releases that resources are compiled for. All differences between them stand here.
+package enum DebianRelease: String, Sendable, Hashable, CaseIterable {
+    case bookworm, trixie
+
+    /// The only PostgreSQL that the release's own packages have.
+    package var postgresql: Int { self == .bookworm ? 15 : 17 }
+    /// From 1.25.1 on (trixie has 1.26), nginx warns about `listen … http2` and wants `http2 on`.
+    var nginxHasHTTP2Directive: Bool { self == .trixie }
+    /// PgBouncer keeps prepared statements in transaction mode from 1.21 on (bookworm 1.18, trixie 1.24).
+    var pgbouncerHasPreparedStatements: Bool { self == .trixie }
+    /// pgvector is packaged from trixie on.
+    var hasPgVector: Bool { self == .trixie }
+}

@@ -1,0 +1,77 @@
+import BasculeFleet
+import BasculeModel
+
+/// What a fleet file means: resources a node, and what the migration and the controller need to know about them.
+package struct Compiled: Sendable {
+    /// Sorted by id on each node. Every node that gets anything is a key.
+    package var resources: [NodeName: [DesiredResource]] = [:]
+    /// Every secret that some resource or migration step needs.
+    package var secrets: [SecretName: SecretPurpose] = [:]
+    /// Local files to upload before resources that hold them as blobs, by their SHA-256; absolute paths.
+    package var uploads: [Digest: String] = [:]
+    /// Sorted by app, then node.
+    package var sites: [Site] = []
+    package var databases: [DatabaseName: DatabaseEndpoint] = [:]
+    package var redis: [RedisPurpose: RedisEndpoint] = [:]
+    /// How each service is asked whether it serves.
+    package var probes: [ServiceProbe] = []
+    /// Acceptable, but the operator should know.
+    package var warnings: [BasculeError] = []
+}
+
+/// Where a secret's value comes from.
+package enum SecretPurpose: Sendable, Hashable {
+    /// The user sets it with `bascule secret set`.
+    case given
+    /// Bascule makes it once, of `[A-Za-z0-9]`, so that it needs no escaping in any file; `length` characters.
+    case generated(length: Int)
+}
+
+/// An app's domains as one web node serves them.
+package struct Site: Sendable, Hashable {
+    package var app: AppName
+    package var domains: [String]
+    package var node: NodeName
+    /// Serves the app, for the Host header of each domain, also while customers see the maintenance page.
+    package var innerURL: String
+    /// JSON, one object a line.
+    package var accessLog: String
+    /// Where customers log in; nil where the app does not say.
+    package var loginPath: String?
+    /// While such a file exists its domain is closed, from the next request on; in the order of `domains`.
+    package var maintenanceFlags: [String]
+}
+
+/// A declared database, as its own node reaches it.
+package struct DatabaseEndpoint: Sendable, Hashable {
+    package var node: NodeName
+    /// The role that owns it.
+    package var owner: String
+    /// The server's own port, past PgBouncer.
+    package var port: Int
+    /// nil where the owner is the superuser, who has none.
+    package var password: SecretName?
+}
+
+/// A declared Redis instance, as its own node reaches it.
+package struct RedisEndpoint: Sendable, Hashable {
+    package var node: NodeName
+    package var host: String
+    package var port: Int
+    /// nil is Redis's default user.
+    package var user: String?
+    package var password: SecretName
+}
+
+/// How a service is asked whether it serves.
+package struct ServiceProbe: Sendable, Hashable {
+    package enum Check: Sendable, Hashable {
+        case tcp(host: String, port: Int)
+        case unit(String)
+        /// Answers 200 at this URL.
+        case http(url: String, host: String?)
+    }
+    package var service: String
+    package var node: NodeName
+    package var check: Check
+}
