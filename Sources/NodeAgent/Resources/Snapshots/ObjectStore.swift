@@ -22,14 +22,16 @@ struct ObjectStore {
         return bytes
     }
 
-    func snapshot(_ path: String) throws -> PathSnapshot {
+    /// What stands at a path; with `keep`, a file's bytes are stored.
+    func snapshot(_ path: String, keep: Bool = true) throws -> PathSnapshot {
         guard let parent = try ParentDirectory.find(path), let status = try parent.status() else {
             return PathSnapshot(type: .nothing)
         }
         let type = PathType(status)
         var snapshot = PathSnapshot(type: type, permissions: try Permissions(status))
         switch type {
-        case .file: snapshot.object = try AtomicFile.read(path).map(put)
+        case .file:
+            snapshot.object = try AtomicFile.read(path).map { keep ? try put($0) : Digest(of: $0, key: context.nodeKey) }
         case .symlink: snapshot.target = try parent.linkTarget()
         default: break
         }
@@ -42,7 +44,7 @@ struct ObjectStore {
 
     /// Puts back what stood at a path. A directory that was made since is removed only where it is empty.
     func restore(_ path: String, _ snapshot: PathSnapshot) throws {
-        let now = try self.snapshot(path)
+        let now = try self.snapshot(path, keep: false)
         guard now != snapshot else { return }
         switch snapshot.type {
         case .nothing:

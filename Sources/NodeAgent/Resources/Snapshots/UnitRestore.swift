@@ -15,7 +15,7 @@ enum UnitRestore {
         if !isTemplate, !wasActive, current?.isActive == true { _ = try Systemctl.attempt(["stop", "--", name]) }
         var changed = false
         for (path, file) in snapshot.files.sorted(by: { $0.key < $1.key }) {
-            changed = try store.snapshot(path) != file || changed
+            changed = try store.snapshot(path, keep: false) != file || changed
             try store.restore(path, file)
         }
         // Only an empty directory goes: somebody else's drop-ins may stand in it.

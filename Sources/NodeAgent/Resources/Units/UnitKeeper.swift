@@ -41,6 +41,7 @@ enum UnitKeeper {
         let names = specs.map(\.name).filter { !isTemplate($0) }
         if !needsReload { needsReload = try UnitStatus.read(names).values.contains { $0.needsDaemonReload } }
         if needsReload { try Systemctl.run(["daemon-reload"]) }
+        try UnitRunner.startTogether(specs.filter { !isTemplate($0.name) }, context)
         for spec in specs where !isTemplate(spec.name) {
             if context.isCancelled() { throw BasculeError(.cancelled, "Cancelled before \(spec.name)") }
             try bring(spec, context)

@@ -35,6 +35,35 @@ enum UnitRunner {
         try UnitRecord(invocation: after.invocation, restart: started, reload: reload).save(spec.name, context)
     }
 
+    /// Starts at once what is only to be started: systemd orders it and waits for all together. A failure is left to
+    /// the single start that follows, which knows how to tell it.
+    static func startTogether(_ specs: [UnitSpec], _ context: NodeContext) throws {
+        let candidates = specs.filter { $0.state == .running && !$0.masked }
+        guard candidates.count > 1 else { return }
+        let statuses = try UnitStatus.read(candidates.map(\.name))
+        let idle = candidates.filter { spec in
+            guard let status = statuses[spec.name] else { return false }
+            return status.active == "inactive" && status.load == "loaded"
+        }
+        guard idle.count > 1 else { return }
+        for spec in idle { if let check = spec.check { try self.check(check, spec.name) } }
+        var digests: [String: (restart: [String: Digest], reload: [String: Digest])] = [:]
+        for spec in idle {
+            digests[spec.name] = (
+                try UnitRecord.digests(UnitKeeper.restartFiles(spec), context),
+                try UnitRecord.digests(spec.reloadOn, context)
+            )
+        }
+        context.progress("start \(idle.map(\.name).joined(separator: " "))")
+        _ = try Systemctl.attempt(["start", "--"] + idle.map(\.name))
+        let now = try UnitStatus.read(idle.map(\.name))
+        for spec in idle {
+            guard let status = now[spec.name], status.isActive, let noted = digests[spec.name] else { continue }
+            try UnitRecord(invocation: status.invocation, restart: noted.restart, reload: noted.reload)
+                .save(spec.name, context)
+        }
+    }
+
     /// Notes the files of a unit that already runs with them.
     private static func record(_ spec: UnitSpec, verb: String, _ context: NodeContext) throws {
         let status = try Systemctl.requireActive(spec.name, verb)
