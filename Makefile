@@ -1,0 +1,91 @@
+# Everything works on a fresh Debian 12, as root, with a Swift toolchain in PATH.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+DIST ?= dist
+# Two scratch directories: the agent's flags are global to a build, and would build the controller's libraries again.
+BUILD ?= .build
+AGENT_BUILD ?= .build-agent
+
+ARCH := $(shell uname -m)
+SOURCES := Package.swift Sources Tests
+CONTROLLER_FLAGS := -c release --static-swift-stdlib
+AGENT_FLAGS := -c release --static-swift-stdlib -Xswiftc -Osize -Xlinker -z -Xlinker now
+CONTROLLER := $(BUILD)/release/bascule
+AGENT := $(AGENT_BUILD)/release/bascule-agent
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: deps
+deps: swift ## install the Debian packages that are missing (building, running, testing)
+	@scripts/deps.sh
+
+.PHONY: swift
+swift:
+	@command -v swift >/dev/null || { echo "no swift in PATH; Bascule needs Swift 6.2 or later: https://www.swift.org/install/linux/" >&2; exit 1; }
+
+.PHONY: build
+build: swift build-deps controller agent ## build dist/bascule and dist/bascule-agent
+
+.PHONY: build-deps
+build-deps:
+	@scripts/deps.sh build
+
+.PHONY: controller
+controller: build-deps
+	swift build --scratch-path $(BUILD) $(CONTROLLER_FLAGS) --product bascule
+	@mkdir -p $(DIST)
+	@[ $(DIST)/bascule -nt $(CONTROLLER) ] || { strip -o $(DIST)/bascule.new $(CONTROLLER) && mv $(DIST)/bascule.new $(DIST)/bascule; }
+
+.PHONY: agent
+agent: build-deps
+	swift build --scratch-path $(AGENT_BUILD) $(AGENT_FLAGS) --product bascule-agent
+	@mkdir -p $(DIST)/agents/$(ARCH)
+	@[ $(DIST)/bascule-agent -nt $(AGENT) ] || { strip -o $(DIST)/agent.new $(AGENT) && mv $(DIST)/agent.new $(DIST)/bascule-agent; }
+	@ln -f $(DIST)/bascule-agent $(DIST)/agents/$(ARCH)/bascule-agent
+	@scripts/agent-size.sh $(DIST)/bascule-agent
+
+.PHONY: test
+test: deps controller agent ## build, then every test: libraries, real servers, throwaway nodes (as root)
+	swift build --scratch-path $(BUILD) --build-tests
+	BASCULE_DIST=$(abspath $(DIST)) BASCULE_AGENTS=$(abspath $(DIST))/agents \
+	    swift test --scratch-path $(BUILD) --skip-build --disable-xctest $(TEST_FLAGS)
+
+.PHONY: demo
+demo: deps controller agent ## a shop leaves its SaaS, live, on throwaway nodes (as root)
+	BASCULE_DIST=$(abspath $(DIST)) Examples/girlycrea/demo.sh
+
+.PHONY: demo-rollback
+demo-rollback: deps controller agent ## the same with a fault before the opening: the old system serves again
+	BASCULE_DIST=$(abspath $(DIST)) Examples/girlycrea/demo.sh --rollback
+
+.PHONY: bench
+bench: deps controller agent ## measure: nothing to do, from blank, copying, the agent's footprint
+	BASCULE_DIST=$(abspath $(DIST)) scripts/bench.sh
+
+.PHONY: fmt
+fmt: swift ## format the sources
+	swift format --in-place --parallel --recursive $(SOURCES)
+
+.PHONY: lint
+lint: swift ## check the sources' format and rules, strictly
+	swift format lint --strict --parallel --recursive $(SOURCES)
+
+.PHONY: install
+install: ## install what is built below PREFIX (/usr/local), DESTDIR before it
+	@[ -x $(DIST)/bascule ] && [ -x $(DIST)/bascule-agent ] || { echo "nothing is built yet: make build" >&2; exit 1; }
+	install -D -m 755 $(DIST)/bascule $(DESTDIR)$(PREFIX)/bin/bascule
+	for agent in $(DIST)/agents/*/bascule-agent; do \
+	    install -D -m 755 "$$agent" "$(DESTDIR)$(PREFIX)/lib/bascule/$${agent#$(DIST)/}" || exit 1; \
+	done
+	install -d $(DESTDIR)$(PREFIX)/share/doc/bascule
+	install -m 644 README.md LICENSE docs/*.md $(DESTDIR)$(PREFIX)/share/doc/bascule/
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf $(BUILD) $(AGENT_BUILD) $(DIST)
