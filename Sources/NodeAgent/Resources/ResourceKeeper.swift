@@ -62,16 +62,18 @@ package enum ResourceKeeper {
         }
     }
 
-    /// Brings resources to their state. Packages go first, in one transaction; neighbours of one family (units,
-    /// PostgreSQL) share a daemon-reload or a session. Stops at the first failure.
+    /// Brings resources to their state. apt repositories go first, then all packages in one transaction, then the rest
+    /// in its order; neighbours of one family (units, PostgreSQL settings) share a daemon-reload or a restart. Stops at
+    /// the first failure.
     ///
     /// Every keeper looks at the node again and does what is missing, so that a call may safely be repeated.
     /// - Throws: a `BasculeError` placed at the resource.
     package static func apply(_ changes: [(DesiredResource, Change)], _ context: NodeContext) throws {
         let resources = changes.map(\.0)
+        for case .aptRepository(let spec) in resources.map(\.resource) { try AptRepositoryKeeper.apply(spec, context) }
         let packages = resources.compactMap { if case .package(let spec) = $0.resource { spec } else { nil } }
         if !packages.isEmpty { try PackageKeeper.apply(packages, context) }
-        var rest = resources.filter { $0.resource.kind != .package }[...]
+        var rest = resources.filter { ![.package, .aptRepository].contains($0.resource.kind) }[...]
         while let first = rest.first {
             let kind = first.resource.kind
             let family = rest.prefix { $0.resource.kind == kind && [.unit, .postgresSetting].contains(kind) }

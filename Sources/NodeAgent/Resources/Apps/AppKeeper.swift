@@ -48,8 +48,14 @@ enum AppKeeper {
         if statuses.values.contains(where: \.needsDaemonReload) { try Systemctl.run(["daemon-reload"]) }
         let seen = try observe(spec, try UnitStatus.read(spec.ports.map { unit(spec, $0) }), context)
         let rollout = AppRollout(spec, context)
-        guard let previous = seen.current, seen.current != wanted || !seen.upToDate.isEmpty || isRunning(spec, statuses) else {
+        guard var previous = seen.current, seen.current != wanted || !seen.upToDate.isEmpty || isRunning(spec, statuses) else {
             return try rollout.first(release: wanted)
+        }
+        // A rollout that a crash cut short still knows where to go back to.
+        if let state = AppState.load(spec.app, context), let before = state.previous, previous == wanted, before != wanted,
+            state.instances.values.contains(where: { $0.release == before })
+        {
+            previous = before
         }
         try rollout.roll(from: previous, to: wanted, healthy: seen.current == wanted ? Set(seen.healthy) : [])
     }

@@ -43,8 +43,13 @@ struct AppRollout {
     func roll(from previous: String, to release: String, healthy: Set<Int>) throws {
         if previous != release {
             try remember { $0.previous = previous }
-            try AtomicFile.link(AppKeeper.link(spec.root), to: "releases/\(release)")
+            // Not written anew where it stands: its time says which instances were started before it.
+            if AppKeeper.current(spec.root) != release {
+                try AtomicFile.link(AppKeeper.link(spec.root), to: "releases/\(release)")
+            }
         }
+        // A crash may have come between an instance's start and its note.
+        for port in healthy { try note(port, release) }
         let units = spec.ports.map { AppKeeper.unit(spec, $0) }
         _ = try Systemctl.attempt(["enable", "--"] + units)
         var switched: [Int] = []
@@ -65,7 +70,9 @@ struct AppRollout {
                     .unhealthy, "An instance of \(spec.app) did not become healthy again", at: .thing(spec.app),
                     cause: cause, hint: "the other instances go on serving")
             }
-            let restored = putBack(previous, switched)
+            let known = AppState.load(spec.app, context)?.instances ?? [:]
+            let others = spec.ports.filter { known["\($0)"]?.release == release && !switched.contains($0) }
+            let restored = putBack(previous, others + switched)
             throw BasculeError(
                 .unhealthy,
                 restored == nil
@@ -110,12 +117,7 @@ struct AppRollout {
         repeat {
             reason = HealthProbe.check(port: port, path: spec.healthPath, seconds: min(5, Double(spec.healthTimeout)))
             if reason == nil {
-                let status = try UnitStatus.read([unit])[unit] ?? .unknown
-                guard status.isActive else { throw Systemctl.failure(unit, "start", nil) }
-                let digest = try AppKeeper.unitDigest(spec)
-                return try remember {
-                    $0.instances["\(port)"] = .init(invocation: status.invocation, release: release, unit: digest)
-                }
+                return try note(port, release)
             }
             looks += 1
             // A unit that gave up will not come back; one that systemd restarts gets its time.
@@ -139,6 +141,15 @@ struct AppRollout {
         } catch {
             return describe(error)
         }
+    }
+
+    /// Notes from which release a running instance was started.
+    private func note(_ port: Int, _ release: String) throws {
+        let unit = AppKeeper.unit(spec, port)
+        let status = try UnitStatus.read([unit])[unit] ?? .unknown
+        guard status.isActive else { throw Systemctl.failure(unit, "start", nil) }
+        let digest = try AppKeeper.unitDigest(spec)
+        try remember { $0.instances["\(port)"] = .init(invocation: status.invocation, release: release, unit: digest) }
     }
 
     private func remember(_ change: (inout AppState) -> Void) throws {
