@@ -38,7 +38,7 @@ extension Compilation {
         let origin = "app \(name)"
         let user = app.user ?? name.rawValue
         let root = "/srv/apps/\(name)"
-        try packages(app.packages + interpreter(app), on: node, origin: origin)
+        try packages(app.packages + interpreters(app), on: node, origin: origin)
         // Another app may run as the same user: its home is then the folder of both.
         let isShared = fleet.apps.values.count { $0.user == user } > 1
         let account = UserSpec(user, home: isShared ? "/srv/apps" : root, shell: "/usr/sbin/nologin", system: true)
@@ -72,14 +72,11 @@ extension Compilation {
         return .http(url: "http://127.0.0.1:\(port)\(health.path)", host: app.domains.first)
     }
 
-    /// The package of the interpreter that the start command names.
-    private func interpreter(_ app: App) -> [String] {
-        switch app.start.words.first {
-        case "node"?: ["nodejs"]
-        case "npm"?, "npx"?: ["nodejs", "npm"]
-        case "python3"?: ["python3"]
-        default: []
-        }
+    /// The packages of the programs that the app's commands name.
+    private func interpreters(_ app: App) -> [String] {
+        let programs = Set(([app.start] + app.build).compactMap(\.words.first))
+        let known = ["node": ["nodejs"], "npm": ["nodejs", "npm"], "npx": ["nodejs", "npm"], "python3": ["python3"]]
+        return Set(programs.flatMap { known[$0] ?? [] }).sorted()
     }
 
     /// The services of this node that the app binds, as its environment says.

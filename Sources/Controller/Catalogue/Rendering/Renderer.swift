@@ -32,7 +32,7 @@ struct Renderer {
             values: try variables.mapValues { try convert($0, log, &secrets, source) }, log: log, isRoot: true)
         let rendered: String
         do {
-            rendered = try MustacheTemplate(string: "{{% CONTENT_TYPE:TEXT}}" + source.text).render(root)
+            rendered = try MustacheTemplate(string: "{{% CONTENT_TYPE:TEXT}}\n" + source.text).render(root)
         } catch {
             throw BasculeError(
                 .catalogueTemplate, "the template \(source.name) is not valid mustache", at: source.place,

@@ -49,10 +49,14 @@ extension Compilation {
         for (path, content) in zip(files, contents) {
             try add(.file(FileSpec(path, content, permissions: owned)), on: node, origin: origin)
         }
+        // systemd gives 1024 descriptors unless told otherwise, and every connection is one.
+        let connections = service.maxClients + service.poolSize * max(1, databases.count)
+        let limits: Content = "# Managed by Bascule: one descriptor a connection.\n[Service]\nLimitNOFILE=65536\n"
         try add(
             .unit(
                 UnitSpec(
-                    "pgbouncer.service", reloadOn: [files[1], files[2]], restartOn: [files[0]])),
+                    "pgbouncer.service", dropIns: connections > 900 ? ["10-bascule.conf": limits] : [:],
+                    reloadOn: [files[1], files[2]], restartOn: [files[0]])),
             on: node, requires: [ResourceID(node: node, kind: "unit", name: unit)], origin: origin)
         open(service.port, to: peers, on: node, purpose: "pgbouncer")
     }
