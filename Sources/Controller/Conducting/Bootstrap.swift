@@ -18,10 +18,10 @@ package struct FirstContact: Sendable {
     /// `SHA256:…` from the command line.
     package var fingerprint: String?
     /// Asks a person; nil refuses an unknown key.
-    package var ask: (@Sendable (HostKey) async -> Bool)?
+    package var ask: (@Sendable (SSHHostKey) async -> Bool)?
     package var passphrase: SSHPassphrase?
 
-    package init(fingerprint: String? = nil, ask: (@Sendable (HostKey) async -> Bool)? = nil, passphrase: SSHPassphrase? = nil) {
+    package init(fingerprint: String? = nil, ask: (@Sendable (SSHHostKey) async -> Bool)? = nil, passphrase: SSHPassphrase? = nil) {
         (self.fingerprint, self.ask, self.passphrase) = (fingerprint, ask, passphrase)
     }
 }
@@ -127,12 +127,12 @@ package struct Bootstrap: Sendable {
     }
 
     /// Greets the new agent and pins what it is.
-    private func record(_ node: NodeName, _ endpoint: SSHEndpoint, _ hostKey: HostKey?) async throws {
+    private func record(_ node: NodeName, _ endpoint: SSHEndpoint, _ hostKey: SSHHostKey?) async throws {
         var record = try session.store.node(node)
         if record.hostKeys.isEmpty, let hostKey { record.hostKeys = [hostKey.line] }
         record.address = endpoint.host
         record.port = Int(endpoint.port)
-        let fresh = try await session.greet(node, endpoint, pins: try record.hostKeys.map { try HostKey(line: $0) })
+        let fresh = try await session.greet(node, endpoint, pins: try record.hostKeys.map { try SSHHostKey(line: $0) })
         if let known = record.machine, known != fresh.machine {
             throw BasculeError(
                 .otherMachine, "another machine answers at \(endpoint): its identity is not the pinned one", at: .node(name: node.rawValue, subject: nil),
@@ -149,7 +149,7 @@ package struct Bootstrap: Sendable {
 
 extension FleetSession {
     /// A first greeting, before the machine is recorded.
-    func greet(_ node: NodeName, _ endpoint: SSHEndpoint, pins: [HostKey]) async throws -> Welcome {
+    func greet(_ node: NodeName, _ endpoint: SSHEndpoint, pins: [SSHHostKey]) async throws -> Welcome {
         let login = SSHLogin(user: "bascule", identities: [.key(try await fleetKey().secret, name: "the fleet's key")], hostKeys: .pinned(pins))
         let link = try await NodeLink.open(node, endpoint, login: login)
         defer { Task { await link.close() } }

@@ -8,6 +8,11 @@ import BasculeSSH
 import BasculeStore
 import Foundation
 
+/// A host key as SSH presents it; the fleet file has a type of the same name for what is written there.
+package typealias SSHHostKey = BasculeSSH.HostKey
+/// A throwaway node as it is; the fleet file has a type of the same name for what is declared.
+package typealias ThrowawayNode = BasculeProviders.LabNode
+
 /// One command's view of a fleet: the parsed file, the store, and the connections to its agents.
 package actor FleetSession {
     package nonisolated let fleet: Fleet
@@ -21,7 +26,7 @@ package actor FleetSession {
     package nonisolated let epoch: Int
     private var links: [NodeName: NodeLink] = [:]
     private var welcomes: [NodeName: Welcome] = [:]
-    private var labNodes: [LabNode]?
+    private var labNodes: [ThrowawayNode]?
 
     /// Opens the store of a fleet file that was parsed.
     package init(_ parsed: ParsedFleet, file: String, storePath: String?) throws {
@@ -53,7 +58,7 @@ package actor FleetSession {
         }
     }
 
-    private func labNode(_ node: NodeName) async throws -> LabNode? {
+    private func labNode(_ node: NodeName) async throws -> ThrowawayNode? {
         guard let lab else { return nil }
         if labNodes == nil { labNodes = try await lab.list() }
         return labNodes?.first { $0.name == node }
@@ -70,10 +75,10 @@ package actor FleetSession {
     }
 
     /// Host keys that the fleet file or an earlier contact gave, for a node.
-    package func pins(_ node: NodeName) async throws -> [HostKey] {
-        if case .existing(let machine)? = fleet.nodes[node], let key = machine.hostKey { return [try HostKey(line: key.text)] }
-        if case .lab? = fleet.nodes[node], let record = try await labNode(node) { return try record.hostKeys.map { try HostKey(line: $0) } }
-        return try store.node(node).hostKeys.map { try HostKey(line: $0) }
+    package func pins(_ node: NodeName) async throws -> [SSHHostKey] {
+        if case .existing(let machine)? = fleet.nodes[node], let key = machine.hostKey { return [try SSHHostKey(line: key.text)] }
+        if case .lab? = fleet.nodes[node], let record = try await labNode(node) { return try record.hostKeys.map { try SSHHostKey(line: $0) } }
+        return try store.node(node).hostKeys.map { try SSHHostKey(line: $0) }
     }
 
     /// Nodes that the active topology uses, and those that the migration's edge needs.

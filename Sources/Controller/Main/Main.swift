@@ -1,1 +1,7 @@
-@main struct Main { static func main() {} }
+import BasculeCommands
+
+/// The controller's program.
+@main
+struct Main {
+    static func main() async { await Bascule.start() }
+}

@@ -82,9 +82,6 @@ extension MigrationPlanner {
 
     func dnsChanges() throws -> [DNSChange] {
         guard let dns = migration.dns else { return [] }
-        guard let tsig = dns.tsig else {
-            throw BasculeError(.migrationRefused, "migration.dns has no tsig", hint: "write tsig: !secret NAME")
-        }
         var changes: [DNSChange] = []
         for (name, targets) in dns.records.sorted(by: { $0.key < $1.key }) {
             for (type, target) in [("A", targets.a), ("AAAA", targets.aaaa)] {
@@ -96,7 +93,7 @@ extension MigrationPlanner {
                     }
                 changes.append(
                     DNSChange(
-                        zone: dns.zone, server: try resolve(dns.server), port: dns.port, tsig: tsig, name: name, type: type,
+                        zone: dns.zone, server: try resolve(dns.server), port: dns.port, tsig: dns.tsig, name: name, type: type,
                         from: context.records["\(name)/\(type)"] ?? [], to: [address], ttl: Int(dns.ttl.seconds)))
             }
         }

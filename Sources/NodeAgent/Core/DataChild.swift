@@ -50,7 +50,7 @@ enum DataChild {
                 try DurableFile.write(try resolve(key).revealBytes(), to: task.move.identity)
             }
             defer { if key != nil { unlink(task.move.identity) } }
-            return .files(try FilesMover.run(task, resolve: resolve, progress: progress, isCancelled: { false }))
+            return .files(try FilesMover.run(task, progress: progress, isCancelled: { false }))
         }
     }
 

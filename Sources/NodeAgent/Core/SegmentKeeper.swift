@@ -55,7 +55,17 @@ package actor SegmentKeeper {
 
     private func start(_ segment: Segment, history: ExecutionHistory) {
         let control = SegmentControl()
-        let sink = SegmentSink(segment: segment.id, journal: services.journal) { [weak self] event in
+        let identity = services.identity
+        let sink = SegmentSink(
+            segment: segment.id, journal: services.journal,
+            beforeRollback: {
+                // The same compare-and-set as T0's: what is open is never rolled back, what is rolled back never opens.
+                guard let attempt = segment.lease?.attempt else { return }
+                guard try identity.decide(attempt: attempt, as: .rolledBack) == .rolledBack else {
+                    throw BasculeError(.alreadyDecided, "T0 has passed: nothing goes back by itself", hint: "bascule rollback says what going back would lose")
+                }
+            }
+        ) { [weak self] event in
             guard let self else { return }
             Task { await self.tell(event, of: segment.id) }
         }
@@ -147,13 +157,18 @@ extension ErrorCode {
 final class SegmentSink: ExecutionJournal {
     private let segment: SegmentID
     private let journal: AgentJournal
+    private let beforeRollback: @Sendable () throws -> Void
     private let tell: @Sendable (Event) -> Void
 
-    init(segment: SegmentID, journal: AgentJournal, tell: @escaping @Sendable (Event) -> Void) {
-        (self.segment, self.journal, self.tell) = (segment, journal, tell)
+    init(
+        segment: SegmentID, journal: AgentJournal, beforeRollback: @escaping @Sendable () throws -> Void,
+        tell: @escaping @Sendable (Event) -> Void
+    ) {
+        (self.segment, self.journal, self.beforeRollback, self.tell) = (segment, journal, beforeRollback, tell)
     }
 
     func record(_ event: ExecutionEvent) throws {
+        if case .rollingBack = event { try beforeRollback() }
         tell(.journal(try journal.append(event, to: segment)))
     }
 

@@ -30,6 +30,8 @@ extension ErrorCode {
     package static let cancelled: ErrorCode = "cancelled"
     /// Something needed is not there (a program, a privilege, a platform).
     package static let unsupported: ErrorCode = "unsupported"
+    /// A peer sent something that is not the protocol.
+    package static let protocolViolation: ErrorCode = "protocol-violation"
     /// No space is left on the device.
     package static let diskFull: ErrorCode = "disk-full"
 }

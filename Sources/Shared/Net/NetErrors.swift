@@ -10,8 +10,6 @@ extension ErrorCode {
     package static let nameNotResolved: ErrorCode = "name-not-resolved"
     /// The peer sent more than the caller was ready to hold.
     package static let tooMuchData: ErrorCode = "too-much-data"
-    /// The peer does not speak the protocol correctly.
-    package static let protocolViolation: ErrorCode = "protocol-violation"
     /// libssl is not installed.
     package static let tlsLibraryMissing: ErrorCode = "tls-library-missing"
     /// The certificate does not prove that the peer is who it should be.

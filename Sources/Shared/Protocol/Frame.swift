@@ -1,8 +1,6 @@
 import BasculeModel
 
 extension ErrorCode {
-    /// The peer sent something that is not the protocol.
-    package static let protocolViolation: ErrorCode = "protocol-violation"
     /// The peers speak no common version.
     package static let protocolVersion: ErrorCode = "protocol-version"
     /// The peer does not know this kind of request.

@@ -1,0 +1,49 @@
+import ArgumentParser
+import BasculeModel
+import BasculeProtocol
+import Foundation
+
+/// The root of the command line.
+package struct Bascule: AsyncParsableCommand {
+    package static let configuration = CommandConfiguration(
+        commandName: "bascule",
+        abstract: "Takes a small shop off rented services onto its own servers, as one plan that can be read, resumed and undone.",
+        discussion: """
+            A first migration:
+              bascule init                      write a commented fleet.yaml
+              bascule secret set NAME           set what the file names with !secret
+              bascule plan                      what would be done; changes nothing
+              bascule apply --through copy      prepare and copy while the old system serves
+              bascule apply                     go on to the cutover
+              bascule now                       who serves, who takes writes, what comes next
+            """,
+        version: ProtocolVersion.product,
+        subcommands: [
+            InitCommand.self, ValidateCommand.self, SchemaCommand.self, SecretCommand.self, NodeCommand.self, FactsCommand.self,
+            PlanCommand.self, ApplyCommand.self, NowCommand.self, StatusCommand.self, DriftCommand.self, HistoryCommand.self,
+            GoCommand.self, NoGoCommand.self, RollbackCommand.self, SnapshotCommand.self, ReportCommand.self, JourneyCommand.self, LabCommand.self,
+        ])
+    package init() {}
+
+    /// Parses the command line, runs the command, and ends the process with the command's exit status.
+    package static func start() async -> Never {
+        signal(SIGPIPE, SIG_IGN)
+        do {
+            var command = try parseAsRoot()
+            if var asynchronous = command as? any AsyncParsableCommand { try await asynchronous.run() } else { try command.run() }
+            Foundation.exit(0)
+        } catch let status as ExitStatus {
+            Foundation.exit(status.code)
+        } catch let error as BasculeError {
+            Terminal.fail(error)
+            Foundation.exit(1)
+        } catch {
+            exit(withError: error)
+        }
+    }
+}
+
+/// Ends a command with a status other than 0 after everything was said.
+struct ExitStatus: Error {
+    var code: Int32
+}

@@ -1,0 +1,125 @@
+import ArgumentParser
+import BasculeConducting
+import BasculeModel
+import BasculeProtocol
+import BasculeStore
+import Foundation
+
+/// What is said to the running migration goes straight to its conductor: it works also where the terminal that began
+/// the migration is gone.
+enum Conductor {
+    static func tell(_ command: SegmentCommand, _ session: FleetSession) async throws {
+        for node in session.usedNodes where try session.isBootstrapped(node) {
+            guard case .status(let status)? = try? await session.link(node).ask(.status) else { continue }
+            guard let activity = status.activities.last(where: { $0.conducted && $0.ended == nil }) else { continue }
+            _ = try await session.link(node).ask(.command(activity.segment, command))
+            return
+        }
+        throw BasculeError(.notFound, "no migration is being conducted", hint: "bascule now shows what runs")
+    }
+}
+
+/// `bascule go`
+struct GoCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "go", abstract: "Answer the migration's go/no-go with go.")
+    @OptionGroup var options: FleetOptions
+    func run() async throws {
+        let session = try options.session()
+        try await Conductor.tell(.go, session)
+        Terminal.say("go: the conductor switches now; bascule now shows it")
+        await session.close()
+    }
+}
+
+/// `bascule no-go`
+struct NoGoCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "no-go", abstract: "Answer the migration's go/no-go with no-go: the old system serves again.")
+    @OptionGroup var options: FleetOptions
+    func run() async throws {
+        let session = try options.session()
+        try await Conductor.tell(.noGo, session)
+        Terminal.say("no-go: the conductor goes back now; bascule now shows it")
+        await session.close()
+    }
+}
+
+/// `bascule rollback`
+struct RollbackCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "rollback", abstract: "Go back: a running migration before T0, or the configuration of before an apply.",
+        discussion: """
+            Examples:
+              bascule rollback                a migration that runs goes back; else the last apply's configuration is restored
+              bascule rollback --run RUN      the configuration of before that run
+            """)
+    @OptionGroup var options: FleetOptions
+    @Option(help: "The run whose changes are taken back; the newest that changed something if absent.") var run: String?
+    @Flag(help: "Do not ask.") var yes = false
+
+    func run() async throws {
+        let session = try options.session()
+        if run == nil {
+            do {
+                try await Conductor.tell(.rollback, session)
+                Terminal.say("the conductor goes back: the old system serves again in a moment; bascule now shows it")
+                return await session.close()
+            } catch let error as BasculeError where error.code == .notFound {}
+        }
+        let lease = try StoreLease(beside: session.store.path)
+        defer { withExtendedLifetime(lease) {} }
+        try await restore(session)
+        await session.close()
+    }
+
+    private func restore(_ session: FleetSession) async throws {
+        let wanted = try run.map { RunID($0) } ?? newest(session)
+        let segments = try session.store.segments(of: wanted).filter { $0.segment.lease == nil }
+        guard !segments.isEmpty else { throw BasculeError(.notFound, "the run \(wanted) changed no configuration", hint: "bascule history lists the runs") }
+        guard yes || Terminal.ask("Restore the configuration of before run \(wanted) on \(Set(segments.map(\.segment.node.rawValue)).sorted().joined(separator: ", "))?") else {
+            throw BasculeError(.cancelled, "nothing was done")
+        }
+        var failed = 0
+        for (segment, _) in segments.reversed() {
+            do {
+                guard case .restored(let results) = try await session.link(segment.node).ask(.restore(segment.id)) else { continue }
+                for (id, what) in results.sorted(by: { $0.key < $1.key }) {
+                    Terminal.say("  \(id)  \(Terminal.escape(what))")
+                    if what != "restored" { failed += 1 }
+                }
+            } catch let error as BasculeError where error.code == "unknown-segment" {
+                // It changed nothing there.
+            }
+        }
+        Terminal.say(failed == 0 ? "the configuration of before \(wanted) is back; next: bascule drift" : "\(failed) resources could not be restored")
+        if failed > 0 { throw ExitStatus(code: 1) }
+    }
+
+    private func newest(_ session: FleetSession) throws -> RunID {
+        for record in try session.store.runs() where try !session.store.segments(of: record.id).isEmpty { return record.id }
+        throw BasculeError(.notFound, "no run has changed anything yet")
+    }
+}
+
+/// `bascule snapshot`
+struct SnapshotCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "snapshot", abstract: "Configuration snapshots, taken before every apply.", subcommands: [List.self])
+
+    struct List: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "The snapshots on the nodes, oldest first.")
+        @OptionGroup var options: FleetOptions
+        @OptionGroup var output: OutputOptions
+
+        func run() async throws {
+            let session = try options.session()
+            for node in session.usedNodes where try session.isBootstrapped(node) {
+                guard case .snapshots(let list) = try await session.link(node).ask(.snapshots) else { continue }
+                for snapshot in list {
+                    if output.json { try Terminal.json(snapshot) } else {
+                        Terminal.say("\(HistoryCommand.time(snapshot.time))  \(node)  \(snapshot.segment)  \(snapshot.resources.count) resources")
+                    }
+                }
+            }
+            await session.close()
+        }
+    }
+}

@@ -1,0 +1,52 @@
+import ArgumentParser
+import BasculeConducting
+import BasculeFleet
+import BasculeModel
+import Foundation
+
+/// What every command that works with a fleet takes.
+struct FleetOptions: ParsableArguments {
+    @Option(name: [.customShort("f"), .customLong("file")], help: "The fleet file.")
+    var file = "fleet.yaml"
+
+    @Option(help: "The store, if not $XDG_STATE_HOME/bascule/FLEET.db.")
+    var store: String?
+
+    /// The fleet file, checked; every mistake is shown at its place.
+    func parse() throws -> ParsedFleet {
+        do {
+            let parsed = try FleetFile.parse(path: file)
+            for warning in parsed.warnings { Terminal.error(warning.render(color: Terminal.errorsHaveColor)) }
+            return parsed
+        } catch {
+            Terminal.error(error.render(color: Terminal.errorsHaveColor))
+            throw ExitStatus(code: 1)
+        }
+    }
+
+    /// The fleet with its store.
+    func session() throws -> FleetSession { try FleetSession(try parse(), file: file, storePath: store) }
+}
+
+/// How output looks.
+struct OutputOptions: ParsableArguments {
+    @Flag(help: "One JSON object a line, for machines.")
+    var json = false
+}
+
+/// How a first contact with a node is answered.
+struct ContactOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("Trust a node of this fingerprint at the first contact.", valueName: "SHA256:…"))
+    var acceptHostKey: String?
+
+    /// Asks on the terminal, where there is one.
+    func contact() -> FirstContact {
+        guard Terminal.isInteractive else { return FirstContact(fingerprint: acceptHostKey) }
+        let ask: @Sendable (SSHHostKey) async -> Bool = { key in
+            Terminal.error("The node presents a \(key.type) key: \(key.fingerprint)")
+            return Terminal.ask("Is this the node's own key?")
+        }
+        let passphrase: @Sendable (String, Int) async -> Secret? = { name, _ in Terminal.secret("Passphrase of \(name): ") }
+        return FirstContact(fingerprint: acceptHostKey, ask: ask, passphrase: passphrase)
+    }
+}

@@ -1,0 +1,101 @@
+import ArgumentParser
+import BasculeConducting
+import BasculeFleet
+import BasculeModel
+import BasculeStore
+import Foundation
+
+/// `bascule node`
+struct NodeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "node", abstract: "The fleet's nodes.", subcommands: [List.self, BootstrapNode.self, Forget.self])
+
+    struct List: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "What the fleet file and the store know of the nodes.")
+        @OptionGroup var options: FleetOptions
+        @OptionGroup var output: OutputOptions
+
+        private struct Row: Encodable {
+            var name: String
+            var address: String?
+            var roles: [String]
+            var agent: String?
+            var machine: String?
+        }
+
+        func run() async throws {
+            let session = try options.session()
+            for name in session.fleet.nodeNames {
+                let record = try session.store.node(name)
+                let row = Row(
+                    name: name.rawValue, address: try await session.endpoint(name)?.description, roles: session.fleet.active.roles(of: name).map(\.rawValue),
+                    agent: record.agent, machine: record.machine)
+                if output.json { try Terminal.json(row) } else {
+                    Terminal.say("\(name)  \(row.address ?? "not up")  \(row.roles.joined(separator: ","))  \(row.agent.map { "agent \($0)" } ?? "no agent")")
+                }
+            }
+        }
+    }
+
+    struct BootstrapNode: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "bootstrap", abstract: "Put the agent on a node over your own SSH login.",
+            discussion: """
+                Examples:
+                  bascule node bootstrap vps1
+                  bascule node bootstrap vps1 --yes --accept-host-key SHA256:…
+                """)
+        @OptionGroup var options: FleetOptions
+        @OptionGroup var contact: ContactOptions
+        @Argument(help: "The node's name in the fleet file.") var name: String
+        @Flag(help: "Do not ask.") var yes = false
+
+        func run() async throws {
+            let session = try options.session()
+            let lease = try StoreLease(beside: session.store.path)
+            defer { withExtendedLifetime(lease) {} }
+            guard yes || Terminal.ask("Install the Bascule agent on \(name)?") else { throw BasculeError(.cancelled, "nothing was done") }
+            let node = NodeName(name)
+            try await Bootstrap(session: session, contact: contact.contact(), say: { Terminal.say("\(name)  \(Terminal.escape($0))") }).run(node)
+            guard case .facts(let facts) = try await session.link(node).ask(.facts) else { return }
+            try session.store.save(facts, of: node)
+            await session.close()
+        }
+    }
+
+    struct Forget: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Forget a node's machine and host keys; the node itself is left as it is.")
+        @OptionGroup var options: FleetOptions
+        @Argument(help: "The node's name.") var name: String
+
+        func run() async throws {
+            let session = try options.session()
+            try session.store.forget(NodeName(name))
+            Terminal.say("\(name) is forgotten; the next bootstrap is a first contact")
+        }
+    }
+}
+
+/// `bascule facts`
+struct FactsCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "facts", abstract: "What the nodes are.", discussion: "Example: bascule facts vps1 --json")
+    @OptionGroup var options: FleetOptions
+    @OptionGroup var output: OutputOptions
+    @Argument(help: "Nodes; all if none is named.") var names: [String] = []
+
+    private struct Row: Encodable {
+        var node: String
+        var facts: NodeFacts
+    }
+
+    func run() async throws {
+        let session = try options.session()
+        let nodes = names.isEmpty ? try session.usedNodes.filter { try session.isBootstrapped($0) } : names.map { NodeName($0) }
+        guard !nodes.isEmpty else { throw BasculeError(.notFound, "no node has an agent yet", hint: "bascule node bootstrap NAME, or bascule apply") }
+        for node in nodes {
+            guard case .facts(let facts) = try await session.link(node).ask(.facts) else { continue }
+            try session.store.save(facts, of: node)
+            if output.json { try Terminal.json(Row(node: node.rawValue, facts: facts)) } else { FactsView(node: node, facts: facts).lines.forEach { Terminal.say($0) } }
+        }
+        await session.close()
+    }
+}

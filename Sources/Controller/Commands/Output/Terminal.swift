@@ -1,0 +1,73 @@
+import BasculeModel
+import Foundation
+
+/// The terminal: colours only where there is one, text from strangers escaped.
+enum Terminal {
+    static let outputIsTerminal = isatty(STDOUT_FILENO) == 1
+    static let isInteractive = isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1
+    private static let wantsColor = ProcessInfo.processInfo.environment["NO_COLOR"].map { $0.isEmpty } ?? true
+    static let outputHasColor = outputIsTerminal && wantsColor
+    static let errorsHaveColor = isatty(STDERR_FILENO) == 1 && wantsColor
+
+    enum Color: String { case red = "31", green = "32", yellow = "33", blue = "34", dim = "2", bold = "1" }
+
+    /// The text in a colour, where standard output shows colours.
+    static func paint(_ text: String, _ color: Color) -> String { outputHasColor ? "\u{1B}[\(color.rawValue)m\(text)\u{1B}[0m" : text }
+
+    /// One line to standard output.
+    static func say(_ line: String = "") { FileHandle.standardOutput.write(Data("\(line)\n".utf8)) }
+
+    /// One line to standard error.
+    static func error(_ line: String) { FileHandle.standardError.write(Data("\(line)\n".utf8)) }
+
+    /// An error as a user sees it: code, fact, place, cause, hint.
+    static func fail(_ failure: BasculeError) {
+        let color = errorsHaveColor
+        func paint(_ text: String, _ code: String) -> String { color ? "\u{1B}[\(code)m\(text)\u{1B}[0m" : text }
+        var text = "\(paint("error", "1;31")): \(escape(failure.message)) [\(failure.code)]"
+        if let place = failure.place { text += "\n   at: \(escape("\(place)"))" }
+        if let cause = failure.cause { text += "\ncause: \(cause.split(separator: "\n").map { escape(String($0)) }.joined(separator: "\n       "))" }
+        if let hint = failure.hint { text += "\n\(paint("hint", "1;36")): \(escape(hint))" }
+        error(text)
+    }
+
+    /// Control characters, which could move the cursor or change the title, made visible.
+    static func escape(_ text: String) -> String {
+        String(
+            text.unicodeScalars.map { scalar -> Character in
+                let isControl = scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value) || (0x202A...0x202E).contains(scalar.value) || (0x2066...0x2069).contains(scalar.value)
+                return isControl && scalar != "\t" ? "\u{FFFD}" : Character(scalar)
+            })
+    }
+
+    /// A yes or no; anything but a clear yes is no.
+    static func ask(_ question: String) -> Bool {
+        FileHandle.standardError.write(Data("\(question) [y/N] ".utf8))
+        guard let answer = readLine()?.lowercased() else { return false }
+        return ["y", "yes", "o", "oui"].contains(answer)
+    }
+
+    /// A line that is not shown while it is typed; nil at the end of the input.
+    static func secret(_ prompt: String) -> Secret? {
+        FileHandle.standardError.write(Data(prompt.utf8))
+        var settings = termios()
+        let isTerminal = tcgetattr(STDIN_FILENO, &settings) == 0
+        var quiet = settings
+        quiet.c_lflag &= ~tcflag_t(ECHO)
+        if isTerminal { tcsetattr(STDIN_FILENO, TCSANOW, &quiet) }
+        defer {
+            if isTerminal {
+                tcsetattr(STDIN_FILENO, TCSANOW, &settings)
+                error("")
+            }
+        }
+        return readLine().map { Secret($0) }
+    }
+
+    /// A value as one line of JSON.
+    static func json(_ value: some Encodable) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        FileHandle.standardOutput.write(try encoder.encode(value) + Data("\n".utf8))
+    }
+}

@@ -1,0 +1,125 @@
+import ArgumentParser
+import BasculeConducting
+import BasculeModel
+import BasculeStore
+import Foundation
+
+/// `bascule status`
+struct StatusCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "status", abstract: "What every agent is and does.")
+    @OptionGroup var options: FleetOptions
+    @OptionGroup var output: OutputOptions
+
+    private struct Row: Encodable {
+        var node: String
+        var status: AgentStatus?
+        var error: BasculeError?
+    }
+
+    func run() async throws {
+        let session = try options.session()
+        var failed = false
+        for node in session.usedNodes {
+            var row = Row(node: node.rawValue)
+            do {
+                if case .status(let status) = try await session.link(node).ask(.status) { row.status = status }
+            } catch { row.error = BasculeError.wrapping(error, "no answer") }
+            failed = failed || row.error != nil
+            if output.json { try Terminal.json(row) } else { show(row) }
+        }
+        await session.close()
+        if failed { throw ExitStatus(code: 1) }
+    }
+
+    private func show(_ row: Row) {
+        guard let status = row.status else {
+            return Terminal.say("\(Terminal.paint(row.node, .bold))  \(Terminal.paint(Terminal.escape(row.error?.message ?? "no answer"), .red))")
+        }
+        Terminal.say("\(Terminal.paint(row.node, .bold))  agent \(Terminal.escape(status.version)), up \(status.uptime.durationText), machine \(status.machine.prefix(12))\(status.edge.map { ", old edge: \($0.rawValue)" } ?? "")")
+        for activity in status.activities.suffix(5) {
+            let state = activity.ended.map { "ended \($0.rawValue)" } ?? "runs: \(activity.running.map(Terminal.escape).joined(separator: ", "))"
+            Terminal.say("  \(activity.phase?.rawValue ?? "")  \(activity.stepsDone)/\(activity.stepsTotal)  \(state)")
+        }
+    }
+}
+
+/// `bascule drift`
+struct DriftCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "drift", abstract: "What differs from the fleet file on the nodes, by itself or by hand. Ends with 0 none, 2 some, 1 error.")
+    @OptionGroup var options: FleetOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+        let session = try options.session()
+        let planned = try await PlanMaker(session: session, only: session.usedNodes).make()
+        await session.close()
+        let steps = planned.plan.steps
+        if output.json { try Terminal.json(planned.plan) } else if steps.isEmpty { Terminal.say("no drift: \(planned.plan.satisfied.count) resources are as declared") } else {
+            PlanView(plan: planned.plan).render().forEach { Terminal.say($0) }
+        }
+        for error in planned.unreachable.values { Terminal.fail(error) }
+        if !planned.unreachable.isEmpty { throw ExitStatus(code: 1) }
+        if !steps.isEmpty { throw ExitStatus(code: 2) }
+    }
+}
+
+/// `bascule history`
+struct HistoryCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "history", abstract: "The runs, or one run's events and evidence.", discussion: "Examples: bascule history; bascule history RUN")
+    @OptionGroup var options: FleetOptions
+    @OptionGroup var output: OutputOptions
+    @Argument(help: ArgumentHelp("A run's id.", valueName: "run")) var id: String?
+
+    private struct Entry: Encodable {
+        var time: Double
+        var node: String
+        var event: ExecutionEvent
+    }
+
+    func run() throws {
+        let store = try options.session().store
+        guard let id else {
+            for record in try store.runs() {
+                if output.json { try Terminal.json(record) } else {
+                    let length = record.ended.map { ($0 - record.started).durationText } ?? "not ended"
+                    Terminal.say("\(Self.time(record.started))  \(record.id)  \(record.outcome ?? "unknown")  \(length)  \(Terminal.escape(record.summary ?? ""))")
+                }
+            }
+            return
+        }
+        let run = RunID(id)
+        guard try store.runs(limit: 10_000).contains(where: { $0.id == run }) else { throw BasculeError(.notFound, "there is no run \(id)", hint: "bascule history lists them") }
+        for entry in try store.events(of: run) {
+            if output.json { try Terminal.json(Entry(time: entry.time, node: entry.node.rawValue, event: entry.event)) } else { show(entry) }
+        }
+        if !output.json {
+            for evidence in try store.evidence(of: run) {
+                Terminal.say("\(evidence.passed ? Terminal.paint("✓", .green) : Terminal.paint("✗", .red)) \(evidence.subject): \(Terminal.escape(evidence.value))\(evidence.threshold.map { " (\($0))" } ?? "")")
+            }
+        }
+    }
+
+    private func show(_ entry: (node: NodeName, time: Double, event: ExecutionEvent)) {
+        let text: String? =
+            switch entry.event {
+            case .started(let id, let attempt): "began \(id)\(attempt > 1 ? ", attempt \(attempt)" : "")"
+            case .finished(let id, let result): "\(result.status.rawValue) \(id)  \(result.summary)"
+            case .rollingBack(let reason): "rolls back: \(reason)"
+            case .compensating(let id): "undoes \(id)"
+            case .compensated(let id, let result): "undone \(id): \(result.status.rawValue)"
+            case .note(let text): text
+            case .ended(let outcome): "segment ended \(outcome.status.rawValue)"
+            case .accepted: nil
+            }
+        if let text { Terminal.say("\(Self.time(entry.time))  \(entry.node)  \(Terminal.escape(text))") }
+    }
+
+    static func time(_ seconds: Double) -> String {
+        let formatter = DateFormatter()
+        formatter.locale = Locale(identifier: "en_US_POSIX")
+        formatter.dateFormat = "yyyy-MM-dd HH:mm:ss"
+        return formatter.string(from: Date(timeIntervalSince1970: seconds))
+    }
+}
