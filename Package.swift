@@ -70,7 +70,18 @@ let agent: [Target] = [
         name: "bascule-agent", dependencies: ["BasculeAgentCore"], path: "Sources/NodeAgent/Main", swiftSettings: strict),
 ]
 
-let suites: [Target] = []
+let suites: [Target] = [
+    tests("ArchitectureTests", "Tests/Shared/Architecture", []),
+    tests("BasculeModelTests", "Tests/Shared/Model", ["BasculeModel"]),
+    tests("BasculeNetTests", "Tests/Shared/Net", ["BasculeModel", "BasculeNet"]),
+    tests("BasculeFleetTests", "Tests/Controller/Fleet", ["BasculeModel", "BasculeFleet"]),
+    tests(
+        "BasculeCatalogueTests", "Tests/Controller/Catalogue",
+        ["BasculeModel", "BasculeFleet", "BasculeCatalogue", "BasculeCrypto"]),
+    tests("BasculeProvidersTests", "Tests/Controller/Providers", ["BasculeModel", "BasculeProviders"]),
+    tests("BasculeSSHTests", "Tests/Controller/SSH", ["BasculeModel", "BasculeSSH"]),
+    tests("BasculeResourcesTests", "Tests/NodeAgent/Resources", ["BasculeModel", "BasculeCrypto", "BasculeResources"]),
+]
 
 let package = Package(
     name: "bascule",
