@@ -1,0 +1,171 @@
+import BasculeData
+import BasculeModel
+import BasculePostgres
+import Foundation
+import Testing
+
+extension AgainstServers {
+    @Suite struct FenceTests {
+        static let shop = """
+            CREATE TABLE orders (id serial PRIMARY KEY, note text); INSERT INTO orders (note) VALUES ('a');
+            CREATE TABLE carts (id int PRIMARY KEY, n int);
+            CREATE VIEW open_orders AS SELECT * FROM orders;
+            ALTER TABLE orders OWNER TO seller; ALTER TABLE carts OWNER TO seller; ALTER VIEW open_orders OWNER TO seller;
+            GRANT SELECT, INSERT, UPDATE ON orders TO app WITH GRANT OPTION; GRANT USAGE ON SEQUENCE orders_id_seq TO app;
+            SET ROLE app; GRANT INSERT ON orders TO reader; RESET ROLE;
+            GRANT UPDATE (n) ON carts TO reader; GRANT ALL ON open_orders TO app; GRANT DELETE ON carts TO PUBLIC;
+            CREATE FUNCTION hole() RETURNS void LANGUAGE sql SECURITY DEFINER AS 'INSERT INTO carts VALUES (9, 9)';
+            ALTER DEFAULT PRIVILEGES FOR ROLE seller GRANT INSERT ON TABLES TO app;
+            GRANT pg_write_all_data TO reader WITH ADMIN OPTION; GRANT CREATE ON SCHEMA public TO seller;
+            """
+
+        private func capture(_ pair: Pair) throws -> PostgresFence {
+            guard case .captured(let fence) = try pair.run(.fenceCapture(pair.move)) else { throw Unexpected() }
+            return fence
+        }
+        private func acquire(_ pair: Pair, _ fence: PostgresFence) throws -> PostgresFenceReport {
+            guard case .fenced(let report) = try pair.run(.fenceAcquire(pair.move, fence)) else { throw Unexpected() }
+            return report
+        }
+        private func prove(_ pair: Pair, _ fence: PostgresFence) throws -> PostgresFenceProof {
+            guard case .proved(let proof) = try pair.run(.fenceProve(pair.move, fence)) else { throw Unexpected() }
+            return proof
+        }
+        private func release(_ pair: Pair, _ fence: PostgresFence) throws -> PostgresFenceReport {
+            guard case .released(let report) = try pair.run(.fenceRelease(pair.move, fence)) else { throw Unexpected() }
+            return report
+        }
+
+        /// Every right on everything, one line each, independent of the order in which they were granted.
+        private func rights(_ pair: Pair) throws -> [String] {
+            try pair.source.connect(pair.name).query(
+                """
+                SELECT format('%s %s %s %s %s %s', o.name, x.grantee::regrole, x.grantor::regrole, x.privilege_type,
+                    x.is_grantable, o.kind) FROM (
+                    SELECT 'c' AS kind, c.oid::regclass::text AS name,
+                        coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner)) AS acl
+                        FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'v', 'S')
+                    UNION ALL SELECT 'a', a.attrelid::regclass || '.' || a.attname, a.attacl FROM pg_attribute a
+                        WHERE a.attacl IS NOT NULL AND a.attrelid >= 16384
+                    UNION ALL SELECT 'n', n.nspname, coalesce(n.nspacl, acldefault('n', n.nspowner)) FROM pg_namespace n
+                        WHERE n.nspname = 'public'
+                    UNION ALL SELECT 'p', p.oid::regprocedure::text, coalesce(p.proacl, acldefault('f', p.proowner))
+                        FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace
+                    UNION ALL SELECT 'd', d.defaclrole::regrole || d.defaclobjtype::text, d.defaclacl FROM pg_default_acl d
+                ) o CROSS JOIN LATERAL aclexplode(o.acl) x
+                UNION ALL SELECT format('member %s %s %s', roleid::regrole, member::regrole, admin_option)
+                    FROM pg_auth_members
+                UNION ALL SELECT format('setting %s %s', setrole, setconfig) FROM pg_db_role_setting s
+                    JOIN pg_database d ON d.oid = s.setdatabase WHERE d.datname = current_database()
+                ORDER BY 1
+                """
+            ).rows.map { $0[0] ?? "" }
+        }
+
+        @Test func nobodyWritesThroughTheFenceAndEverythingComesBack() throws {
+            let pair = try Pair("fence", Self.shop)
+            let before = try rights(pair)
+            // A pool's session, in the middle of its life.
+            let pooled = try pair.source.connect("fence", as: "app")
+            try pooled.query("PREPARE w AS INSERT INTO orders (note) VALUES ('pooled')")
+            try pooled.query("EXECUTE w")
+            let fence = try capture(pair)
+            #expect(try prove(pair, fence).holds == false)
+            let report = try acquire(pair, fence)
+            #expect(!report.pooled.isEmpty)
+            #expect(report.pooled.allSatisfy { $0.outcome == .refused }, "\(report.pooled)")
+            #expect(!report.findings.contains { $0.severity == .refuse }, "\(report.findings)")
+            for statement in ["EXECUTE w", "BEGIN READ WRITE; EXECUTE w", "SET default_transaction_read_only = off"] {
+                let failure = Self.failure { try pooled.script(statement) }
+                if statement.hasPrefix("SET") { continue }
+                #expect(failure?.state == "42501", "\(statement): \(String(describing: failure))")
+                _ = try? pooled.query("ROLLBACK")
+            }
+            #expect(Self.failure { try pooled.query("EXECUTE w") }?.state == "42501")
+            let owner = try pair.source.connect("fence", as: "seller")
+            try owner.query("SET default_transaction_read_only = off")
+            #expect(Self.failure { try owner.query("INSERT INTO carts VALUES (1, 1)") }?.state == "42501")
+            #expect(Self.failure { try owner.query("SELECT nextval('orders_id_seq')") }?.state == "42501")
+            #expect(Self.failure { try owner.query("CREATE TABLE public.late (a int)") }?.state == "42501")
+            #expect(Self.failure { try pooled.query("SELECT hole()") }?.state == "42501")
+            #expect(Self.failure { try pooled.query("INSERT INTO open_orders (note) VALUES ('v')") }?.state == "42501")
+            let proof = try prove(pair, fence)
+            #expect(proof.holds, "\(proof)")
+            let roles = Set(proof.attempts.map(\.role))
+            #expect(roles.isSuperset(of: ["app", "reader", "seller", "shop"]))
+            for role in ["app", "reader", "seller", "shop"] {
+                let kinds = Set(proof.attempts.filter { $0.role == role && $0.outcome == .refused }.map(\.kind))
+                #expect(kinds == Set(PostgresFenceAttempt.Class.allCases), "\(role): \(kinds)")
+            }
+            #expect(proof.combinations > 50)
+            // Reading goes on.
+            #expect(try pooled.query("SELECT count(*) FROM orders").scalar == "2")
+            // Twice is once.
+            _ = try acquire(pair, fence)
+            #expect(throws: BasculeError.self) { try capture(pair) }
+            let released = try release(pair, fence)
+            #expect(released.findings.isEmpty, "\(released.findings)")
+            let after = try rights(pair)
+            #expect(Set(after) == Set(before), "\(Set(after).symmetricDifference(before))")
+            try pooled.query("EXECUTE w")
+            _ = try release(pair, fence)
+            #expect(try Set(rights(pair)) == Set(before))
+        }
+
+        @Test func writersInTheMiddleDoNotStraddle() throws {
+            let pair = try Pair("straddle", Self.shop)
+            let writer = try pair.source.connect("straddle", as: "app")
+            try writer.query("BEGIN")
+            try writer.query("INSERT INTO orders (note) VALUES ('never committed')")
+            let fence = try capture(pair)
+            let report = try acquire(pair, fence)
+            #expect(report.terminated == 1)
+            #expect(Self.failure { try writer.query("COMMIT") } != nil)
+            let admin = try pair.source.connect("straddle")
+            #expect(try admin.query("SELECT count(*) FROM orders").scalar == "1")
+            _ = try release(pair, fence)
+        }
+
+        @Test func aWriterThatEndsInTimeIsKept() throws {
+            var pair = try Pair("intime", Self.shop)
+            pair.move.fenceGrace = 5
+            let writer = try pair.source.connect("intime", as: "app")
+            try writer.query("BEGIN")
+            try writer.query("INSERT INTO orders (note) VALUES ('kept')")
+            let fence = try capture(pair)
+            let done = DispatchSemaphore(value: 0)
+            let box = Box(writer)
+            DispatchQueue.global().asyncAfter(deadline: .now() + 0.5) {
+                _ = try? box.value.query("COMMIT")
+                done.signal()
+            }
+            let report = try acquire(pair, fence)
+            done.wait()
+            #expect(report.terminated == 0 && report.drained == 1)
+            #expect(try pair.source.connect("intime").query("SELECT count(*) FROM orders").scalar == "2")
+            _ = try release(pair, fence)
+        }
+
+        @Test func aPreparedTransactionStopsTheFence() throws {
+            let pair = try Pair("prepared", Self.shop)
+            let admin = try pair.source.connect("prepared")
+            try admin.script("BEGIN; INSERT INTO orders (note) VALUES ('2pc'); PREPARE TRANSACTION 'held'")
+            defer { _ = try? admin.query("ROLLBACK PREPARED 'held'") }
+            let fence = try capture(pair)
+            let failure = #expect(throws: BasculeError.self) { try acquire(pair, fence) }
+            #expect(failure?.code == "fence-failed")
+        }
+
+        private static func failure(_ body: () throws -> Void) -> PGError? {
+            do {
+                try body()
+                return nil
+            } catch { return error as? PGError }
+        }
+    }
+}
+
+final class Box<T>: @unchecked Sendable {
+    let value: T
+    init(_ value: T) { self.value = value }
+}
