@@ -13,7 +13,8 @@ final class CatalogueFolder {
         path = NSTemporaryDirectory() + "bascule-catalogue-\(UUID().uuidString)"
         for (name, text) in files.merging(["shop/server.js": "x"], uniquingKeysWith: { own, _ in own }) {
             let url = URL(fileURLWithPath: path + "/" + name)
-            try FileManager.default.createDirectory(at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+            try FileManager.default.createDirectory(
+                at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
             try Data(text.utf8).write(to: url)
         }
     }
@@ -46,8 +47,10 @@ final class CatalogueFolder {
 
     /// The example of the repository.
     static var example: String {
-        URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../../Examples/girlycrea/fleet.yaml")
-            .standardizedFileURL.path
+        URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(
+            "../../../Examples/girlycrea/fleet.yaml"
+        )
+        .standardizedFileURL.path
     }
 }
 
@@ -73,6 +76,8 @@ extension Compiled {
 
     func rules(on node: NodeName = "vps1") -> [String] {
         guard case .firewall(let spec)? = find("firewall:inbound", on: node)?.resource else { return [] }
-        return spec.rules.map { "\($0.transport.rawValue)/\($0.port) \($0.from.joined(separator: " "))".trimmingCharacters(in: .whitespaces) }
+        return spec.rules.map {
+            "\($0.transport.rawValue)/\($0.port) \($0.from.joined(separator: " "))".trimmingCharacters(in: .whitespaces)
+        }
     }
 }

@@ -35,7 +35,8 @@ import Testing
 
     @Test func bindingsBecomeLoopbackURLsWithPlaceholders() throws {
         let env = try #require(compiled.release("shop")).env
-        #expect(env["DATABASE_URL"]?.display == "postgresql://shop:‹secret generated.postgresql.shop›@127.0.0.1:6432/shop")
+        #expect(
+            env["DATABASE_URL"]?.display == "postgresql://shop:‹secret generated.postgresql.shop›@127.0.0.1:6432/shop")
         #expect(env["REDIS_URL"]?.display == "redis://:‹secret generated.redis.durable›@127.0.0.1:6380/0")
         #expect(env["SESSION_SECRET"]?.secrets == ["SESSION_SECRET"])
         #expect(env["NODE_ENV"] == "production")
@@ -48,13 +49,16 @@ import Testing
                 "SOURCE_UPLOADS_KEY": .given, "TSIG": .given, "generated.postgresql.shop": .generated(length: 32),
                 "generated.redis.durable": .generated(length: 32),
             ])
-        let used = compiled.resources.values.joined().reduce(into: Set<SecretName>()) { $0.formUnion($1.resource.secrets) }
+        let used = compiled.resources.values.joined().reduce(into: Set<SecretName>()) {
+            $0.formUnion($1.resource.secrets)
+        }
         #expect(used.isSubset(of: compiled.secrets.keys))
     }
 
     @Test func passwordsStandInTheServicesFiles() {
         #expect(compiled.text("/etc/pgbouncer/userlist.txt") == "\"shop\" \"‹secret generated.postgresql.shop›\"\n")
-        #expect(compiled.text("/etc/redis/redis-durable.conf").contains("requirepass ‹secret generated.redis.durable›\n"))
+        #expect(
+            compiled.text("/etc/redis/redis-durable.conf").contains("requirepass ‹secret generated.redis.durable›\n"))
         for path in ["/etc/pgbouncer/userlist.txt", "/etc/redis/redis-durable.conf"] {
             guard case .file(let spec)? = compiled.find("file:\(path)")?.resource else {
                 Issue.record("\(path) is missing")
@@ -74,7 +78,9 @@ import Testing
             site.maintenanceFlags == [
                 "/etc/nginx/bascule/maintenance-shop.example", "/etc/nginx/bascule/maintenance-www.shop.example",
             ])
-        #expect(compiled.databases["shop"] == DatabaseEndpoint(node: "vps1", owner: "shop", port: 5432, password: "generated.postgresql.shop"))
+        #expect(
+            compiled.databases["shop"]
+                == DatabaseEndpoint(node: "vps1", owner: "shop", port: 5432, password: "generated.postgresql.shop"))
         #expect(compiled.redis[.durable]?.port == 6380)
     }
 

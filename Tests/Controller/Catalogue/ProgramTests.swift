@@ -39,20 +39,26 @@ private func exists(_ path: String) -> Bool { FileManager.default.isExecutableFi
         for item in compiled.resources["vps1"] ?? [] {
             guard case .file(let spec) = item.resource, spec.path.hasPrefix("/etc/nginx/") else { continue }
             let path = root + spec.path.dropFirst("/etc/nginx".count)
-            try FileManager.default.createDirectory(atPath: (path as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
+            try FileManager.default.createDirectory(
+                atPath: (path as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
             // Other paths and ports, so that it may run beside a real one.
-            let text = spec.content.display.replacing("/etc/nginx/", with: "\(root)/").replacing("/var/log/nginx/", with: "\(root)/log/")
-                .replacing("listen 80", with: "listen 18980").replacing("[::]:80", with: "[::]:18980")
-                .replacing("listen 443", with: "listen 18943").replacing("[::]:443", with: "[::]:18943").replacing(":8081", with: ":18981")
+            let text = spec.content.display.replacing("/etc/nginx/", with: "\(root)/").replacing(
+                "/var/log/nginx/", with: "\(root)/log/"
+            )
+            .replacing("listen 80", with: "listen 18980").replacing("[::]:80", with: "[::]:18980")
+            .replacing("listen 443", with: "listen 18943").replacing("[::]:443", with: "[::]:18943").replacing(
+                ":8081", with: ":18981")
             try Data(text.utf8).write(to: URL(fileURLWithPath: path))
         }
         try FileManager.default.createDirectory(atPath: "\(root)/bascule/tls", withIntermediateDirectories: true)
         let made = try run([
-            "/usr/bin/openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+            "/usr/bin/openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+            "-days", "2", "-subj",
             "/CN=shop.example", "-keyout", "\(root)/bascule/tls/shop.key", "-out", "\(root)/bascule/tls/shop.crt",
         ])
         #expect(made.status == 0, "\(made.output)")
-        let main = "pid \(root)/pid;\nerror_log \(root)/log/error.log;\nevents {}\nhttp {\nssl_protocols TLSv1.2;\nssl_prefer_server_ciphers on;\ngzip on;\naccess_log off;\ninclude \(root)/conf.d/*.conf;\ninclude \(root)/sites-available/*;\n}\n"
+        let main =
+            "pid \(root)/pid;\nerror_log \(root)/log/error.log;\nevents {}\nhttp {\nssl_protocols TLSv1.2;\nssl_prefer_server_ciphers on;\ngzip on;\naccess_log off;\ninclude \(root)/conf.d/*.conf;\ninclude \(root)/sites-available/*;\n}\n"
         try Data(main.utf8).write(to: URL(fileURLWithPath: "\(root)/nginx.conf"))
         let command = ["/usr/sbin/nginx", "-t", "-q", "-c", "\(root)/nginx.conf", "-e", "\(root)/log/error.log"]
         let before = try run(command)

@@ -43,7 +43,8 @@ import Testing
         let compiled = try CatalogueFolder().compile(text)
         #expect(compiled.find("package:nginx")?.origin == "fleet.yaml:6, service nginx")
         let unit = try #require(compiled.unit("nginx.service"))
-        #expect(unit.reloadOn.contains("/etc/nginx/nginx.conf") && unit.reloadOn.contains("/etc/nginx/conf.d/bascule.conf"))
+        #expect(
+            unit.reloadOn.contains("/etc/nginx/nginx.conf") && unit.reloadOn.contains("/etc/nginx/conf.d/bascule.conf"))
         #expect(unit.dropIns.keys.sorted() == ["10-bascule.conf", "nice.conf"])
     }
 
@@ -67,7 +68,11 @@ import Testing
     }
 
     @Test func distributionsOwnVersionOnTrixie() throws {
-        let compiled = try CatalogueFolder().compile(fleet("services: {postgresql: {databases: {shop: {}}}, pgbouncer: {}, nginx: {}}\n" + app + "    domains: [shop.example]\n")) {
+        let compiled = try CatalogueFolder().compile(
+            fleet(
+                "services: {postgresql: {databases: {shop: {}}}, pgbouncer: {}, nginx: {}}\n" + app
+                    + "    domains: [shop.example]\n")
+        ) {
             $0.releases["vps1"] = .trixie
         }
         #expect(compiled.unit("postgresql@17-main.service") != nil)
@@ -106,7 +111,8 @@ import Testing
     }
 
     @Test func nothingDeletesADatabase() throws {
-        let text = fleet("services: {postgresql: {}}\nresources:\n  - {on: database, postgresDatabase: old, state: absent}\n")
+        let text = fleet(
+            "services: {postgresql: {}}\nresources:\n  - {on: database, postgresDatabase: old, state: absent}\n")
         #expect(try CatalogueFolder().error(text)?.code == .catalogueLater)
     }
 }

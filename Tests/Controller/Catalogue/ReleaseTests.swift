@@ -34,7 +34,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("A: one", "A: two"), ("A: one", "B: one"), ("S: !secret S", "S: !secret T"), ("S: !secret S", "S: S"), ("--omit=dev", "--omit=test"),
+        ("A: one", "A: two"), ("A: one", "B: one"), ("S: !secret S", "S: !secret T"), ("S: !secret S", "S: S"),
+        ("--omit=dev", "--omit=test"),
         ("shop.example", "shop.test"), ("node server.js", "node main.js"),
     ])
     func otherInputsOtherRelease(_ old: String, _ new: String) throws {

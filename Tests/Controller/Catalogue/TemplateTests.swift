@@ -23,7 +23,9 @@ import Testing
     }
 
     @Test func missingVariableNamesTheTemplate() {
-        #expect(missing("a {{nope}} {{other}}", ["x": 1]) == "the template t.conf uses {{nope}}, {{other}}, which nothing gives it")
+        #expect(
+            missing("a {{nope}} {{other}}", ["x": 1])
+                == "the template t.conf uses {{nope}}, {{other}}, which nothing gives it")
     }
 
     @Test func missingInsideASectionIsAMiss() {
@@ -38,17 +40,20 @@ import Testing
     }
 
     @Test func outerVariablesAreSeenInSections() throws {
-        let content = try render("{{#list}}{{a}}{{x}} {{/list}}", ["list": .list([.map(["a": 1]), .map(["a": 2])]), "x": "!"])
+        let content = try render(
+            "{{#list}}{{a}}{{x}} {{/list}}", ["list": .list([.map(["a": 1]), .map(["a": 2])]), "x": "!"])
         #expect(content == "1! 2! ")
     }
 
     @Test func secretsStayPlaceholders() throws {
-        let content = try render("{{#users}}{{p}};{{/users}}", ["users": .list([.map(["p": .content(.parts([.text("a"), .secret("S")]))])])])
+        let content = try render(
+            "{{#users}}{{p}};{{/users}}", ["users": .list([.map(["p": .content(.parts([.text("a"), .secret("S")]))])])])
         #expect(content == .parts([.text("a"), .secret("S"), .text(";")]))
     }
 
     @Test func forgedPlaceholderStaysText() throws {
-        let content = try render("{{x}}{{s}}", ["x": .text("\u{F0000}TSIG\u{F0001}"), "s": .content(.parts([.secret("S")]))])
+        let content = try render(
+            "{{x}}{{s}}", ["x": .text("\u{F0000}TSIG\u{F0001}"), "s": .content(.parts([.secret("S")]))])
         #expect(content.secrets == ["S"])
     }
 
@@ -59,7 +64,8 @@ import Testing
     @Test func fleetOverridesABuiltInTemplate() throws {
         let folder = try CatalogueFolder(["templates/redis.conf": "port {{port}}\nrequirepass {{password}}\n"])
         let compiled = try folder.compile(redisFleet)
-        #expect(compiled.text("/etc/redis/redis-cache.conf") == "port 6379\nrequirepass ‹secret generated.redis.cache›\n")
+        #expect(
+            compiled.text("/etc/redis/redis-cache.conf") == "port 6379\nrequirepass ‹secret generated.redis.cache›\n")
     }
 
     @Test func overrideWithAnUnknownVariableIsAnError() throws {
@@ -77,7 +83,9 @@ import Testing
 
     @Test func systemdSeesTheWordsAsTheyAre() {
         #expect(SystemdCommand.line(["node", "server.js"], directory: "/d") == "node server.js")
-        #expect(SystemdCommand.line(["./bin/run", "50%", "$A", "a\"b"], directory: "/d") == #"/d/bin/run "50%%" "$$A" "a\"b""#)
+        #expect(
+            SystemdCommand.line(["./bin/run", "50%", "$A", "a\"b"], directory: "/d")
+                == #"/d/bin/run "50%%" "$$A" "a\"b""#)
     }
 
     private let redisFleet = """

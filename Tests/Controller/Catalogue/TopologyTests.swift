@@ -32,18 +32,28 @@ import Testing
 
     @Test func bindingsNameTheOtherNode() throws {
         let env = try #require(try compile().release("shop", on: "web1")).env
-        #expect(env["DATABASE_URL"]?.display == "postgresql://shop:‹secret generated.postgresql.shop›@192.0.2.1:6432/shop")
-        #expect(env["DIRECT"]?.display == "postgresql://shop:‹secret generated.postgresql.shop›@192.0.2.1:5432/shop?sslmode=require")
+        #expect(
+            env["DATABASE_URL"]?.display == "postgresql://shop:‹secret generated.postgresql.shop›@192.0.2.1:6432/shop")
+        #expect(
+            env["DIRECT"]?.display
+                == "postgresql://shop:‹secret generated.postgresql.shop›@192.0.2.1:5432/shop?sslmode=require")
         #expect(env["REDIS_URL"]?.display == "redis://:‹secret generated.redis.durable›@192.0.2.1:6380/0")
     }
 
     @Test func servicesListenForTheirPeersOnly() throws {
         let compiled = try compile()
-        #expect(compiled.text("/etc/postgresql/15/main/conf.d/50-bascule-restart.conf", on: "db1").contains("listen_addresses = 'localhost, 192.0.2.1'"))
-        #expect(compiled.text("/etc/postgresql/15/main/pg_hba.conf", on: "db1").contains("hostssl   \"shop\"   \"shop\"   192.0.2.2/32   scram-sha-256"))
+        #expect(
+            compiled.text("/etc/postgresql/15/main/conf.d/50-bascule-restart.conf", on: "db1").contains(
+                "listen_addresses = 'localhost, 192.0.2.1'"))
+        #expect(
+            compiled.text("/etc/postgresql/15/main/pg_hba.conf", on: "db1").contains(
+                "hostssl   \"shop\"   \"shop\"   192.0.2.2/32   scram-sha-256"))
         #expect(compiled.text("/etc/pgbouncer/pgbouncer.ini", on: "db1").contains("listen_addr = 127.0.0.1,192.0.2.1"))
         #expect(compiled.text("/etc/redis/redis-durable.conf", on: "db1").contains("bind 127.0.0.1 -::1 192.0.2.1\n"))
-        #expect(compiled.rules(on: "db1") == ["tcp/2222", "tcp/5432 192.0.2.2/32", "tcp/6380 192.0.2.2/32", "tcp/6432 192.0.2.2/32"])
+        #expect(
+            compiled.rules(on: "db1") == [
+                "tcp/2222", "tcp/5432 192.0.2.2/32", "tcp/6380 192.0.2.2/32", "tcp/6432 192.0.2.2/32",
+            ])
         #expect(compiled.rules(on: "web1") == ["tcp/22", "tcp/80", "tcp/443"])
     }
 
@@ -63,7 +73,8 @@ import Testing
     }
 
     @Test func webWithoutAppComesLater() throws {
-        let apart = text.replacing("{db1: [database, cache], web1: [web, app]}", with: "{db1: [database, cache, app], web1: [web]}")
+        let apart = text.replacing(
+            "{db1: [database, cache], web1: [web, app]}", with: "{db1: [database, cache, app], web1: [web]}")
         #expect(try CatalogueFolder().error(apart)?.code == .catalogueLater)
     }
 
@@ -74,8 +85,11 @@ import Testing
 
     @Test func ownSettingsGoWhereTheyTakeEffect() throws {
         let compiled = try compile()
-        #expect(compiled.text("/etc/postgresql/15/main/conf.d/50-bascule-restart.conf", on: "db1").hasSuffix("shared_buffers = '1GB'\n"))
-        #expect(compiled.text("/etc/postgresql/15/main/conf.d/60-bascule.conf", on: "db1").hasSuffix("work_mem = '16MB'\n"))
+        #expect(
+            compiled.text("/etc/postgresql/15/main/conf.d/50-bascule-restart.conf", on: "db1").hasSuffix(
+                "shared_buffers = '1GB'\n"))
+        #expect(
+            compiled.text("/etc/postgresql/15/main/conf.d/60-bascule.conf", on: "db1").hasSuffix("work_mem = '16MB'\n"))
     }
 
     @Test(arguments: [(1 << 30, 256, 768), (2 << 30, 512, 1536), (64 << 30, 16384, 49152)])

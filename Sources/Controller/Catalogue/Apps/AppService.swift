@@ -12,7 +12,8 @@ extension Compilation {
                 let alone = placed.first(where: { !topology.roles(of: $0).contains(.web) })
             {
                 throw BasculeError(
-                    .catalogueLater, "app \(name) runs on \(alone), which serves no web: traffic between nodes comes with a later version",
+                    .catalogueLater,
+                    "app \(name) runs on \(alone), which serves no web: traffic between nodes comes with a later version",
                     at: place("topologies.\(fleet.activeTopology).\(alone)"), hint: "give \(alone) the role web too")
             }
         }
@@ -58,9 +59,11 @@ extension Compilation {
             .app(
                 AppSpec(
                     app: name.rawValue, release: release.release, root: root, ports: ports, unit: unit,
-                    healthPath: app.health?.path ?? "/", healthTimeout: Self.wholeSeconds(app.health?.timeout ?? .seconds(30)),
+                    healthPath: app.health?.path ?? "/",
+                    healthTimeout: Self.wholeSeconds(app.health?.timeout ?? .seconds(30)),
                     drain: Self.wholeSeconds(app.drain),
-                    upstreamFile: isServed(app, on: node) ? Self.upstreamFile(name) : nil, upstream: Self.upstream(name))),
+                    upstreamFile: isServed(app, on: node) ? Self.upstreamFile(name) : nil, upstream: Self.upstream(name)
+                )),
             on: node, requires: needs(app, on: node), origin: origin)
         for port in ports {
             output.probes.append(ServiceProbe(service: "app \(name)", node: node, check: check(app, port: port)))
@@ -115,6 +118,7 @@ extension Compilation {
 
     /// The folders that the migration's file sources fill.
     var uploads: [String] {
-        (fleet.migration?.sources.values.compactMap { if case .files(let source) = $0 { source.to } else { nil } } ?? []).sorted()
+        (fleet.migration?.sources.values.compactMap { if case .files(let source) = $0 { source.to } else { nil } } ?? [])
+            .sorted()
     }
 }

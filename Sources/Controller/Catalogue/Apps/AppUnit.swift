@@ -22,7 +22,9 @@ extension Compilation {
     private func writable(user: String, on node: NodeName) -> [String] {
         var paths: Set<String> = []
         for resource in fleet.resources where resource.on.nodes(in: topology).contains(node) {
-            if case .directory(let spec) = resource.kind, spec.owner == user, spec.state == .present { paths.insert(spec.path) }
+            if case .directory(let spec) = resource.kind, spec.owner == user, spec.state == .present {
+                paths.insert(spec.path)
+            }
         }
         for case .files(let source) in fleet.migration?.sources.values.map({ $0 }) ?? [] {
             if (source.owner ?? soleAppUser) == user { paths.insert(source.to) }
@@ -44,7 +46,9 @@ enum SystemdCommand {
     static func quote(_ word: String) -> String {
         let escaped = word.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"").replacing("$", with: "$$")
             .replacing("%", with: "%%").replacing("\n", with: "\\n")
-        let isPlain = !word.isEmpty && word.allSatisfy { ($0.isASCII && ($0.isLetter || $0.isNumber)) || "-_./:=,@+".contains($0) }
+        let isPlain =
+            !word.isEmpty
+            && word.allSatisfy { ($0.isASCII && ($0.isLetter || $0.isNumber)) || "-_./:=,@+".contains($0) }
         return isPlain ? word : "\"\(escaped)\""
     }
 }
@@ -54,7 +58,9 @@ enum ShellCommand {
     static func line(_ words: [String]) -> String { words.map(quote).joined(separator: " ") }
 
     static func quote(_ word: String) -> String {
-        let isPlain = !word.isEmpty && word.allSatisfy { ($0.isASCII && ($0.isLetter || $0.isNumber)) || "-_./:,@+=".contains($0) }
+        let isPlain =
+            !word.isEmpty
+            && word.allSatisfy { ($0.isASCII && ($0.isLetter || $0.isNumber)) || "-_./:,@+=".contains($0) }
         return isPlain ? word : "'" + word.replacing("'", with: "'\\''") + "'"
     }
 }

@@ -87,7 +87,8 @@ extension Compilation {
                 .postgresExtension(PostgresExtensionSpec(spec.name, database: spec.database, server: server)), on: node,
                 origin: origin)
         case .postgresSetting(let spec):
-            try add(.postgresSetting(PostgresSettingSpec(spec.name, spec.value, server: server)), on: node, origin: origin)
+            try add(
+                .postgresSetting(PostgresSettingSpec(spec.name, spec.value, server: server)), on: node, origin: origin)
         default: break
         }
     }
@@ -109,7 +110,8 @@ extension Compilation {
             try note(name, .generated(length: Self.generatedLength))
             return name
         case .binding:
-            throw BasculeError(.invalidInput, "a role's password cannot be a binding", hint: "write !secret or !generate")
+            throw BasculeError(
+                .invalidInput, "a role's password cannot be a binding", hint: "write !secret or !generate")
         }
     }
 }

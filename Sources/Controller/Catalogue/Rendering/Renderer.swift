@@ -57,7 +57,8 @@ struct Renderer {
         case .integer(let number): return number
         case .flag(let flag): return flag
         case .list(let list): return try list.map { try convert($0, log, &secrets, source) }
-        case .map(let map): return StrictMap(values: try map.mapValues { try convert($0, log, &secrets, source) }, log: log)
+        case .map(let map):
+            return StrictMap(values: try map.mapValues { try convert($0, log, &secrets, source) }, log: log)
         case .content(.blob):
             throw BasculeError(.defect, "uploaded content cannot stand in a template", at: source.place)
         case .content(.parts(let parts)):

@@ -32,7 +32,8 @@ extension Compilation {
         let apps = fleet.apps.filter { !$0.value.domains.isEmpty }.sorted { $0.key < $1.key }
         if let app = apps.first, !topology.roles(of: node).contains(.app) {
             throw BasculeError(
-                .catalogueLater, "node \(node) serves the web but runs no app: traffic between them comes with a later version",
+                .catalogueLater,
+                "node \(node) serves the web but runs no app: traffic between them comes with a later version",
                 at: place("topologies.\(fleet.activeTopology).\(node)"),
                 hint: "give \(node) the role app too, so that \(app.key) runs beside its Nginx")
         }
@@ -44,20 +45,25 @@ extension Compilation {
         let tls = DirectorySpec("\(Self.nginxFolder)/tls", permissions: Permissions(mode: 0o700))
         try add(.directory(tls), on: node, origin: origin)
         for page in ["maintenance", "unavailable"] {
-            let file = FileSpec("\(Self.nginxFolder)/pages/.bascule/\(page).html", try render("nginx-\(page).html", [:]))
+            let file = FileSpec(
+                "\(Self.nginxFolder)/pages/.bascule/\(page).html", try render("nginx-\(page).html", [:]))
             try add(.file(file), on: node, origin: origin)
             needed.append(Resource.file(file).id(on: node))
         }
-        try add(.file(FileSpec("/etc/logrotate.d/bascule-nginx", try render("nginx-logrotate", [:]))), on: node, origin: origin)
+        try add(
+            .file(FileSpec("/etc/logrotate.d/bascule-nginx", try render("nginx-logrotate", [:]))), on: node,
+            origin: origin)
         // Debian's welcome page would be the default server, which is ours.
         let welcome = Resource.symlink(
-            SymlinkSpec("/etc/nginx/sites-enabled/default", target: "/etc/nginx/sites-available/default", state: .absent))
+            SymlinkSpec(
+                "/etc/nginx/sites-enabled/default", target: "/etc/nginx/sites-available/default", state: .absent))
         try add(welcome, on: node, origin: origin)
         needed.append(welcome.id(on: node))
         for (name, app) in apps { try placeSite(name, app, service, on: node, &watched, &needed) }
         let shared = "/etc/nginx/conf.d/bascule.conf"
         try add(.file(FileSpec(shared, try sharedNginx(service, apps.first?.key, on: node))), on: node, origin: origin)
-        let limits: Content = "# Managed by Bascule: a proxied request holds two descriptors.\n[Service]\nLimitNOFILE=65536\n"
+        let limits: Content =
+            "# Managed by Bascule: a proxied request holds two descriptors.\n[Service]\nLimitNOFILE=65536\n"
         try add(
             .unit(
                 UnitSpec(

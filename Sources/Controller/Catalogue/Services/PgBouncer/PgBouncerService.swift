@@ -35,7 +35,8 @@ extension Compilation {
             "poolMode": .text(service.poolMode.rawValue), "poolSize": .integer(service.poolSize),
             "maxClients": .integer(service.maxClients),
             "preparedStatements": .flag(release(node).pgbouncerHasPreparedStatements),
-            "databases": .list(databases.map { .map(["name": .text($0.key.rawValue), "port": .integer($0.value.port)]) }),
+            "databases": .list(
+                databases.map { .map(["name": .text($0.key.rawValue), "port": .integer($0.value.port)]) }),
         ]
         var passwords: [String: SecretName] = [:]
         for endpoint in output.databases.values { passwords[endpoint.owner] = endpoint.password }

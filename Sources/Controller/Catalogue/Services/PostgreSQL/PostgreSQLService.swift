@@ -17,21 +17,26 @@ extension Compilation {
             let password = owner == "postgres" ? nil : SecretName("generated.postgresql.\(owner)")
             if let password {
                 try note(password, .generated(length: Self.passwordLength))
-                try add(.postgresRole(PostgresRoleSpec(owner, password: password, server: server)), on: node, origin: origin)
+                try add(
+                    .postgresRole(PostgresRoleSpec(owner, password: password, server: server)), on: node, origin: origin
+                )
             }
             try add(
                 .postgresDatabase(
                     PostgresDatabaseSpec(
-                        name.rawValue, owner: owner, encoding: database.encoding, locale: database.locale, server: server)),
+                        name.rawValue, owner: owner, encoding: database.encoding, locale: database.locale,
+                        server: server)),
                 on: node, origin: origin)
             for wanted in database.extensions.sorted() {
                 if let package = try PostgreSQLExtensions.package(
-                    wanted, version: version, release: release(node), place: place("services.postgresql.databases.\(name)"))
+                    wanted, version: version, release: release(node),
+                    place: place("services.postgresql.databases.\(name)"))
                 {
                     try packages([package], on: node, origin: origin)
                 }
                 try add(
-                    .postgresExtension(PostgresExtensionSpec(wanted, database: name.rawValue, server: server)), on: node,
+                    .postgresExtension(PostgresExtensionSpec(wanted, database: name.rawValue, server: server)),
+                    on: node,
                     origin: origin)
             }
             output.databases[name] = DatabaseEndpoint(node: node, owner: owner, port: service.port, password: password)
@@ -48,7 +53,8 @@ extension Compilation {
         let remotes = try peers(.postgresql)
         let listen = try listenAddresses(on: node, peers: remotes)
         let tuning = PostgreSQLTuning(
-            memory: memory(node), cpus: cpus(node), pools: fleet.services.pgbouncer.map { $0.poolSize * max(1, service.databases.count) },
+            memory: memory(node), cpus: cpus(node),
+            pools: fleet.services.pgbouncer.map { $0.poolSize * max(1, service.databases.count) },
             settings: service.settings)
         var common = tuning.variables
         common["port"] = .integer(service.port)
@@ -61,18 +67,25 @@ extension Compilation {
         let reload = "\(folder)/conf.d/60-bascule.conf"
         let hba = "\(folder)/pg_hba.conf"
         common["settings"] = settings(restart: true)
-        try add(.file(FileSpec(restart, try render("postgresql-restart.conf", common), permissions: owned)), on: node, origin: origin)
+        try add(
+            .file(FileSpec(restart, try render("postgresql-restart.conf", common), permissions: owned)), on: node,
+            origin: origin)
         common["settings"] = settings(restart: false)
-        try add(.file(FileSpec(reload, try render("postgresql-reload.conf", common), permissions: owned)), on: node, origin: origin)
+        try add(
+            .file(FileSpec(reload, try render("postgresql-reload.conf", common), permissions: owned)), on: node,
+            origin: origin)
         let lines = output.databases.sorted { $0.key < $1.key }.flatMap { name, endpoint in
             remotes.map { peer -> Variable in
                 .map([
-                    "node": .text(peer.node.rawValue), "database": .text("\"\(name)\""), "role": .text("\"\(endpoint.owner)\""),
+                    "node": .text(peer.node.rawValue), "database": .text("\"\(name)\""),
+                    "role": .text("\"\(endpoint.owner)\""),
                     "address": .text(peer.network),
                 ])
             }
         }
-        try add(.file(FileSpec(hba, try render("pg_hba.conf", ["remotes": .list(lines)]), permissions: owned)), on: node, origin: origin)
+        try add(
+            .file(FileSpec(hba, try render("pg_hba.conf", ["remotes": .list(lines)]), permissions: owned)), on: node,
+            origin: origin)
         // Whether it starts at boot is start.conf's word (Debian's generator), which says auto.
         try add(
             .unit(
@@ -89,7 +102,8 @@ extension Compilation {
         let elsewhere = DebianRelease.allCases.first { $0.postgresql == version }
         let image = elsewhere.map { "; Debian \($0.rawValue) has \(version)" } ?? ""
         throw BasculeError(
-            .catalogueVersion, "node \(node) runs Debian \(release(node).rawValue), whose PostgreSQL is \(own), not \(version)",
+            .catalogueVersion,
+            "node \(node) runs Debian \(release(node).rawValue), whose PostgreSQL is \(own), not \(version)",
             at: place("services.postgresql.version"),
             hint: "write version: \(own), or leave it out\(image)")
     }

@@ -14,9 +14,12 @@ enum PostgreSQLSettings {
         "shared_preload_libraries", "superuser_reserved_connections", "track_activity_query_size",
         "track_commit_timestamp", "unix_socket_directories", "unix_socket_group", "unix_socket_permissions",
         "wal_buffers", "wal_decode_buffer_size", "wal_level", "wal_log_hints",
-        "autovacuum_worker_slots", "commit_timestamp_buffers", "io_max_combine_limit", "io_max_concurrency", "io_method",
+        "autovacuum_worker_slots", "config_file", "commit_timestamp_buffers", "io_max_combine_limit",
+        "io_max_concurrency",
+        "io_method",
         "max_active_replication_origins", "max_notify_queue_pages", "multixact_member_buffers",
-        "multixact_offset_buffers", "notify_buffers", "reserved_connections", "serializable_buffers",
+        "multixact_offset_buffers", "debug_io_direct", "ignore_invalid_pages", "trace_connection_negotiation",
+        "notify_buffers", "reserved_connections", "serializable_buffers",
         "subtransaction_buffers", "transaction_buffers",
     ]
 
