@@ -33,7 +33,8 @@ package struct NodeFacts: Hashable, Codable, Sendable {
     package var clock: Double
 
     package init(
-        hostname: String, machineID: String, system: String, systemVersion: String, codename: String, systemName: String,
+        hostname: String, machineID: String, system: String, systemVersion: String, codename: String,
+        systemName: String,
         kernel: String, architecture: String, processors: Int, memory: Int64, memoryAvailable: Int64, disks: [Disk],
         addresses: [String], defaultInterface: String?, services: [String]?, packageCount: Int,
         packages: [String: String], bootID: String, uptime: Double, clock: Double

@@ -31,7 +31,8 @@ import Testing
         var shown = seen
         shown.text = "text"
         #expect(Observation.make(id, .file(seen)).digest == Observation.make(id, .file(shown)).digest)
-        #expect(Observation.make(id, .file(seen)).digest != Observation.make(id, .file(FileObserved(type: .file))).digest)
+        #expect(
+            Observation.make(id, .file(seen)).digest != Observation.make(id, .file(FileObserved(type: .file))).digest)
     }
 
     @Test func sameSizeEditIsSeenAtOnce() throws {
@@ -57,7 +58,8 @@ import Testing
     @Test func plantedDirectoryLinkIsRefused() throws {
         let shop = try Workshop()
         try DirectoryKeeper.apply(
-            DirectorySpec("\(shop.path)/home", permissions: Permissions(owner: "nobody", group: "nogroup", mode: 0o755)))
+            DirectorySpec("\(shop.path)/home", permissions: Permissions(owner: "nobody", group: "nogroup", mode: 0o755))
+        )
         try DirectoryKeeper.apply(DirectorySpec("\(shop.path)/etc"))
         // Even a link of root's own counts for nothing in a directory that somebody else owns.
         #expect(symlink("../etc", "\(shop.path)/home/conf") == 0)

@@ -84,10 +84,12 @@ import Testing
 
     @Test func upstreamRoundTrip() {
         let spec = AppSpec(
-            app: "shop", release: Digest(rawValue: "a"), root: "/srv/apps/shop", ports: [3001, 3002], unit: "bascule-shop",
+            app: "shop", release: Digest(rawValue: "a"), root: "/srv/apps/shop", ports: [3001, 3002],
+            unit: "bascule-shop",
             healthPath: "/", healthTimeout: 1, drain: 1, upstreamFile: "/u", upstream: "shop")
         #expect(NginxUpstream.ports(in: NginxUpstream.text(spec, ports: [3001, 3002])) == [3001, 3002])
-        #expect(NginxUpstream.ports(in: "upstream a {\n server 127.0.0.1:1 down;\n server 127.0.0.1:2 weight=2;\n}") == [2])
+        #expect(
+            NginxUpstream.ports(in: "upstream a {\n server 127.0.0.1:1 down;\n server 127.0.0.1:2 weight=2;\n}") == [2])
     }
 
     @Test func establishedConnections() {
@@ -172,7 +174,8 @@ import Testing
     @Test func factsTexts() {
         #expect(Facts.osRelease("ID=debian\nPRETTY_NAME=\"Debian 12\"\n")["PRETTY_NAME"] == "Debian 12")
         #expect(Facts.meminfo("MemTotal:  2048 kB\n")["MemTotal"] == 2_097_152)
-        let routes = "Iface\tDest\neth1\t0001A8C0\t0\t1\t0\t0\t0\t00FFFFFF\neth0\t00000000\t0102A8C0\t3\t0\t0\t0\t00000000\n"
+        let routes =
+            "Iface\tDest\neth1\t0001A8C0\t0\t1\t0\t0\t0\t00FFFFFF\neth0\t00000000\t0102A8C0\t3\t0\t0\t0\t00000000\n"
         #expect(Facts.defaultInterface(routes) == "eth0")
     }
 }

@@ -29,7 +29,8 @@ import Testing
     @Test func deadlineEndsTheWholeGroup() throws {
         let start = ContinuousClock.now
         let error = #expect(throws: BasculeError.self) {
-            try Subprocess.run(["sh", "-c", "trap '' TERM; sleep 60 & echo $!; wait; sleep 60"], .init(deadline: .milliseconds(300)))
+            try Subprocess.run(
+                ["sh", "-c", "trap '' TERM; sleep 60 & echo $!; wait; sleep 60"], .init(deadline: .milliseconds(300)))
         }
         #expect(error?.code == .timedOut)
         #expect(ContinuousClock.now - start < .seconds(5))
@@ -44,7 +45,9 @@ import Testing
         let start = ContinuousClock.now
         let outcome = try Subprocess.run(["sh", "-c", "sleep 5 & echo started $!"])
         #expect(ContinuousClock.now - start < .seconds(3))
-        if let pid = outcome.text.split(whereSeparator: \.isWhitespace).last.flatMap({ pid_t($0) }) { kill(pid, SIGKILL) }
+        if let pid = outcome.text.split(whereSeparator: \.isWhitespace).last.flatMap({ pid_t($0) }) {
+            kill(pid, SIGKILL)
+        }
     }
 
     @Test func missingProgramIsNamed() {

@@ -79,11 +79,13 @@ private let fileMode = Permissions(mode: 0o644)
 
     static let accounts: [DiffCase] = [
         DiffCase(
-            name: "missing group", resource: .group(GroupSpec("ops", gid: 1500)), observed: .group(GroupObserved(gid: nil)),
+            name: "missing group", resource: .group(GroupSpec("ops", gid: 1500)),
+            observed: .group(GroupObserved(gid: nil)),
             action: .create, attributes: ["gid"]),
         DiffCase(
             name: "user that lacks a group", resource: .user(UserSpec("u", groups: ["ops", "www-data"])),
-            observed: .user(UserObserved(uid: 1000, group: "u", groups: ["www-data"], home: "/home/u", shell: "/bin/sh")),
+            observed: .user(
+                UserObserved(uid: 1000, group: "u", groups: ["www-data"], home: "/home/u", shell: "/bin/sh")),
             action: .update, attributes: ["groups"]),
         DiffCase(
             name: "user in more groups than asked", resource: .user(UserSpec("u", groups: ["ops"])),
@@ -138,7 +140,8 @@ private let fileMode = Permissions(mode: 0o644)
             observed: .postgresRole(PostgresRoleObserved(exists: true, login: true, passwordMatches: false)),
             action: .update, attributes: ["password"]),
         DiffCase(
-            name: "setting that waits for a restart", resource: .postgresSetting(PostgresSettingSpec("shared_buffers", "1GB")),
+            name: "setting that waits for a restart",
+            resource: .postgresSetting(PostgresSettingSpec("shared_buffers", "1GB")),
             observed: .postgresSetting(
                 PostgresSettingObserved(saved: "1GB", live: "128MB", needsRestart: true, pendingRestart: true)),
             action: .restart, attributes: ["server"]),
@@ -148,7 +151,8 @@ private let fileMode = Permissions(mode: 0o644)
         DiffCase(
             name: "certificate for other names",
             resource: .certificate(CertificateSpec("c", domains: ["a"], certificatePath: "/c", keyPath: "/k")),
-            observed: .certificate(CertificateObserved(present: true, domains: ["b"], keyMatches: true)), action: .update,
+            observed: .certificate(CertificateObserved(present: true, domains: ["b"], keyMatches: true)),
+            action: .update,
             attributes: ["domains"]),
     ]
 

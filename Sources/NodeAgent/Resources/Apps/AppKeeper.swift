@@ -21,7 +21,9 @@ enum AppKeeper {
         let digest = try unitDigest(spec)
         let changed = release == nil ? .max : try changeTime(spec)
         let upToDate = spec.ports.filter { port in
-            guard let status = statuses[unit(spec, port)], status.isActive, !status.needsDaemonReload else { return false }
+            guard let status = statuses[unit(spec, port)], status.isActive, !status.needsDaemonReload else {
+                return false
+            }
             if let known = state?.instances["\(port)"], known.invocation == status.invocation {
                 return known.release == release && known.unit == digest
             }
@@ -38,7 +40,8 @@ enum AppKeeper {
         let wanted = String(spec.release.rawValue.prefix(16))
         guard try FileDigests.hash("\(spec.root)/releases/\(wanted)/.built") != nil else {
             throw BasculeError(
-                .missingPrerequisite, "The release \(wanted) of \(spec.app) is not built on this node", at: .thing(spec.app))
+                .missingPrerequisite, "The release \(wanted) of \(spec.app) is not built on this node",
+                at: .thing(spec.app))
         }
         guard FileIdentity(path: "\(UnitKeeper.directory)/\(spec.unit)@.service") != nil else {
             throw BasculeError(
@@ -48,11 +51,13 @@ enum AppKeeper {
         if statuses.values.contains(where: \.needsDaemonReload) { try Systemctl.run(["daemon-reload"]) }
         let seen = try observe(spec, try UnitStatus.read(spec.ports.map { unit(spec, $0) }), context)
         let rollout = AppRollout(spec, context)
-        guard var previous = seen.current, seen.current != wanted || !seen.upToDate.isEmpty || isRunning(spec, statuses) else {
+        guard var previous = seen.current, seen.current != wanted || !seen.upToDate.isEmpty || isRunning(spec, statuses)
+        else {
             return try rollout.first(release: wanted)
         }
         // A rollout that a crash cut short still knows where to go back to.
-        if let state = AppState.load(spec.app, context), let before = state.previous, previous == wanted, before != wanted,
+        if let state = AppState.load(spec.app, context), let before = state.previous, previous == wanted,
+            before != wanted,
             state.instances.values.contains(where: { $0.release == before })
         {
             previous = before
@@ -70,7 +75,8 @@ enum AppKeeper {
         guard let present = current(spec.root), present != release else { return }
         guard try FileDigests.hash("\(spec.root)/releases/\(release)/.built") != nil else {
             throw BasculeError(
-                .missingPrerequisite, "The release \(release) of \(spec.app) is no longer on this node", at: .thing(spec.app),
+                .missingPrerequisite, "The release \(release) of \(spec.app) is no longer on this node",
+                at: .thing(spec.app),
                 hint: "apply the fleet file that declares it: it is built again")
         }
         try AppRollout(spec, context).roll(from: present, to: release, healthy: [])
@@ -88,7 +94,9 @@ enum AppKeeper {
     private static func changeTime(_ spec: AppSpec) throws -> UInt64 {
         var newest: Int64 = 0
         for path in [link(spec.root), "\(UnitKeeper.directory)/\(spec.unit)@.service"] {
-            if let status = try ParentDirectory.find(path)?.status() { newest = max(newest, FileIdentity(status).modified) }
+            if let status = try ParentDirectory.find(path)?.status() {
+                newest = max(newest, FileIdentity(status).modified)
+            }
         }
         return UInt64(max(0, newest / 1000))
     }

@@ -7,10 +7,13 @@ enum HealthProbe {
     static func check(port: Int, path: String, seconds: Double) -> String? {
         let deadline = Deadline.seconds(seconds)
         do {
-            guard let loopback = IPAddress("127.0.0.1"), let number = UInt16(exactly: port) else { return "no such port" }
+            guard let loopback = IPAddress("127.0.0.1"), let number = UInt16(exactly: port) else {
+                return "no such port"
+            }
             let stream = try TCPStream.connect(to: .address(loopback, port: number), deadline: deadline)
             defer { stream.close() }
-            let request = "GET \(path) HTTP/1.1\r\nHost: 127.0.0.1:\(port)\r\nUser-Agent: bascule\r\nConnection: close\r\n\r\n"
+            let request =
+                "GET \(path) HTTP/1.1\r\nHost: 127.0.0.1:\(port)\r\nUser-Agent: bascule\r\nConnection: close\r\n\r\n"
             try stream.write(request.utf8, deadline: deadline)
             var answer: [UInt8] = []
             while answer.count < 12 {

@@ -10,14 +10,17 @@ struct NginxUpstream {
     static func ports(in text: String) -> [Int] {
         text.split(separator: "\n").compactMap { line in
             let words = line.split(whereSeparator: { $0 == " " || $0 == ";" || $0 == "\t" })
-            guard words.first == "server", words.count >= 2, !words.contains("down"), let colon = words[1].lastIndex(of: ":")
+            guard words.first == "server", words.count >= 2, !words.contains("down"),
+                let colon = words[1].lastIndex(of: ":")
             else { return nil }
             return Int(words[1][words[1].index(after: colon)...])
         }
     }
 
     static func text(_ spec: AppSpec, ports: [Int]) -> String {
-        var lines = ["# Managed by Bascule: the instances of \(spec.app) that take requests.", "upstream \(spec.upstream) {"]
+        var lines = [
+            "# Managed by Bascule: the instances of \(spec.app) that take requests.", "upstream \(spec.upstream) {",
+        ]
         lines += ports.map { "    server 127.0.0.1:\($0);" }
         // Node.js closes idle connections after 5 s: nginx has to be first, or it sends into a closed one.
         lines += ["    keepalive 32;", "    keepalive_timeout 4s;", "}"]
@@ -54,10 +57,11 @@ enum NginxWorkers {
         let text = (try? AtomicFile.read("/run/nginx.pid")).flatMap { $0 }.map { String(decoding: $0, as: UTF8.self) }
         guard let master = text.flatMap({ Int($0.filter { !$0.isWhitespace }) }) else { return [] }
         let children = read("/proc/\(master)/task/\(master)/children").split(separator: " ").compactMap { Int($0) }
-        return Set(children.filter {
-            let title = read("/proc/\($0)/cmdline")
-            return title.contains("worker process") && !title.contains("shutting down")
-        })
+        return Set(
+            children.filter {
+                let title = read("/proc/\($0)/cmdline")
+                return title.contains("worker process") && !title.contains("shutting down")
+            })
     }
 
     private static func read(_ path: String) -> String {

@@ -26,7 +26,8 @@ enum ReleaseArchive {
             code: .buildFailed, input)
         if let bad = list.text.split(separator: "\n").first(where: { !isSafe($0) }) {
             throw BasculeError(
-                .buildFailed, "The archive of \(spec.app) has a member outside of itself", at: .thing(String(bad.prefix(200))))
+                .buildFailed, "The archive of \(spec.app) has a member outside of itself",
+                at: .thing(String(bad.prefix(200))))
         }
         input.user = spec.user
         input.directory = "\(spec.directory)/app"

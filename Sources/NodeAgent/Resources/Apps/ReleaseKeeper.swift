@@ -67,7 +67,8 @@ enum ReleaseKeeper {
     private static func prune(_ spec: ReleaseSpec, _ context: NodeContext) throws {
         let releases = "\(spec.root)/releases"
         let state = AppState.load(spec.app, context)
-        let kept = Set([AppKeeper.current(spec.root), state?.previous, String(spec.release.rawValue.prefix(16))].compactMap { $0 })
+        let kept = Set(
+            [AppKeeper.current(spec.root), state?.previous, String(spec.release.rawValue.prefix(16))].compactMap { $0 })
         let built = (directoryNames(releases) ?? []).map { name in
             (name, FileIdentity(path: "\(releases)/\(name)/\(mark)")?.modified ?? 0)
         }.sorted { $0.1 > $1.1 }.map(\.0)
@@ -79,7 +80,8 @@ enum ReleaseKeeper {
 
     private static func removeTree(_ path: String) throws {
         guard try ParentDirectory.find(path)?.status() != nil else { return }
-        try Subprocess.require(["rm", "-rf", "--one-file-system", "--", path], "Removing \(path)", .init(deadline: .seconds(600)))
+        try Subprocess.require(
+            ["rm", "-rf", "--one-file-system", "--", path], "Removing \(path)", .init(deadline: .seconds(600)))
     }
 }
 

@@ -10,7 +10,8 @@ enum AptRepositoryKeeper {
     static func observe(_ spec: AptRepositorySpec, _ context: NodeContext) throws -> AptRepositoryObserved {
         let source = try FileDigests.hash(sourcePath(spec.name))
         let key = try FileDigests.hash(keyPath(spec.name))
-        let desired = spec.state == .present
+        let desired =
+            spec.state == .present
             ? Digest(of: SHA256.hash(Array(text(spec).utf8)) + SHA256.hash(try context.bytes(of: spec.key))) : nil
         let present = source == nil && key == nil ? nil : Digest(of: (source ?? []) + (key ?? []))
         return AptRepositoryObserved(

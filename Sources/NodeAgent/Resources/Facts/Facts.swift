@@ -5,7 +5,8 @@ import Glibc
 package enum Facts {
     /// The packages whose versions plans ask about.
     private static let interesting = [
-        "nginx", "redis-server", "pgbouncer", "nodejs", "npm", "postfix", "mariadb-server", "docker.io", "openssh-server",
+        "nginx", "redis-server", "pgbouncer", "nodejs", "npm", "postfix", "mariadb-server", "docker.io",
+        "openssh-server",
         "openssl", "nftables", "certbot", "borgbackup", "prometheus", "systemd", "caddy", "haproxy", "fail2ban",
     ]
 
@@ -76,7 +77,9 @@ package enum Facts {
         var seen: Set<String> = []
         return table.split(separator: "\n").compactMap { line in
             let fields = line.split(separator: " ")
-            guard fields.count > 2, dataFileSystems.contains(fields[2]), seen.insert("\(fields[0])").inserted else { return nil }
+            guard fields.count > 2, dataFileSystems.contains(fields[2]), seen.insert("\(fields[0])").inserted else {
+                return nil
+            }
             let mount = String(fields[1]).replacing("\\040", with: " ")
             // A container's manager mounts single files of its own.
             guard !mount.hasPrefix("/run/host") else { return nil }

@@ -20,5 +20,7 @@ enum RunningServices {
     }
 
     /// The unified hierarchy, or systemd's own in the older layout.
-    private static func isSystemd(_ line: Substring) -> Bool { line.hasPrefix("0::") || line.contains(":name=systemd:") }
+    private static func isSystemd(_ line: Substring) -> Bool {
+        line.hasPrefix("0::") || line.contains(":name=systemd:")
+    }
 }

@@ -10,8 +10,10 @@ enum FirewallRules {
         var lines = [
             "# Managed by Bascule: what comes in is dropped but for what stands here.", "table inet bascule {}",
             "delete table inet bascule", "table inet bascule {", "    chain input {",
-            "        type filter hook input priority filter; policy drop;", "        ct state established,related accept",
-            "        ct state invalid drop", "        iif \"lo\" accept", "        meta l4proto { icmp, ipv6-icmp } accept",
+            "        type filter hook input priority filter; policy drop;",
+            "        ct state established,related accept",
+            "        ct state invalid drop", "        iif \"lo\" accept",
+            "        meta l4proto { icmp, ipv6-icmp } accept",
             "        tcp dport { \(sshPorts.sorted().map(String.init).joined(separator: ", ")) } accept comment \"ssh\"",
         ]
         for rule in spec.rules { lines += try self.lines(rule) }
@@ -22,7 +24,8 @@ enum FirewallRules {
         guard (1...65535).contains(rule.port), rule.from.allSatisfy(isNetwork) else {
             throw BasculeError(.invalidInput, "A firewall rule has a wrong port or network", at: .thing(rule.purpose))
         }
-        let comment = String(rule.purpose.filter { $0.isASCII && ($0.isLetter || $0.isNumber || " -_.".contains($0)) }.prefix(60))
+        let comment = String(
+            rule.purpose.filter { $0.isASCII && ($0.isLetter || $0.isNumber || " -_.".contains($0)) }.prefix(60))
         let tail = "\(rule.transport.rawValue) dport \(rule.port) accept comment \"\(comment)\""
         if rule.from.isEmpty { return ["        " + tail] }
         let four = rule.from.filter { !$0.contains(":") }
@@ -33,9 +36,10 @@ enum FirewallRules {
     }
 
     private static func isNetwork(_ text: String) -> Bool {
-        !text.isEmpty && text.utf8.allSatisfy {
-            ($0 >= 48 && $0 <= 57) || ($0 >= 97 && $0 <= 102) || ($0 >= 65 && $0 <= 70) || ".:/".utf8.contains($0)
-        }
+        !text.isEmpty
+            && text.utf8.allSatisfy {
+                ($0 >= 48 && $0 <= 57) || ($0 >= 97 && $0 <= 102) || ($0 >= 65 && $0 <= 70) || ".:/".utf8.contains($0)
+            }
     }
 
     /// Loads the rules early at boot. A unit of its own: the node's `/etc/nftables.conf` stays as it is.

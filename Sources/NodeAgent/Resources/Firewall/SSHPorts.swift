@@ -11,10 +11,13 @@ enum SSHPorts {
         var ports = Set(socketUnitPorts())
         for name in directoryNames("/proc") ?? [] where name.allSatisfy(\.isNumber) {
             let status = text("/proc/\(name)/stat")
-            guard status.contains("(sshd)"), status.split(separator: ")").last?.split(separator: " ").dropFirst().first == "1"
+            guard status.contains("(sshd)"),
+                status.split(separator: ")").last?.split(separator: " ").dropFirst().first == "1"
             else { continue }
             for descriptor in directoryNames("/proc/\(name)/fd") ?? [] {
-                if let inode = link("/proc/\(name)/fd/\(descriptor)"), let port = listening[inode] { ports.insert(port) }
+                if let inode = link("/proc/\(name)/fd/\(descriptor)"), let port = listening[inode] {
+                    ports.insert(port)
+                }
             }
         }
         return ports.isEmpty ? [22] : ports.sorted()

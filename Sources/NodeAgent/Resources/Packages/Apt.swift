@@ -68,7 +68,8 @@ enum AptLock {
             guard ContinuousClock.now < end else {
                 throw BasculeError(
                     .timedOut, "The package lock stayed taken for \(limit)", at: .thing("/var/lib/dpkg/lock-frontend"),
-                    cause: "held by \(name(holder)) (process \(holder))", hint: "let it end, or end it, then apply again")
+                    cause: "held by \(name(holder)) (process \(holder))",
+                    hint: "let it end, or end it, then apply again")
             }
             if context.isCancelled() { throw BasculeError(.cancelled, "Cancelled while waiting for the package lock") }
             usleep(250_000)
@@ -110,7 +111,8 @@ enum AptRemovals {
         let more = removed(in: outcome.text).filter { !allowed.contains($0) && !automatic.contains($0) }
         guard more.isEmpty else {
             throw BasculeError(
-                .packageFailed, "Removing \(allowed.sorted().joined(separator: ", ")) would also remove \(more.joined(separator: ", "))",
+                .packageFailed,
+                "Removing \(allowed.sorted().joined(separator: ", ")) would also remove \(more.joined(separator: ", "))",
                 hint: "declare these as absent too, or keep the package that they need")
         }
     }

@@ -85,7 +85,9 @@ package struct DpkgStatus: Sendable {
     }
 
     /// Packages that an interrupted transaction left behind.
-    var unfinished: [String] { names { ["unpacked", "half-configured", "triggers-awaited", "triggers-pending"].contains($0) } }
+    var unfinished: [String] {
+        names { ["unpacked", "half-configured", "triggers-awaited", "triggers-pending"].contains($0) }
+    }
     /// Packages whose files may not be whole.
     var broken: [String] { names { $0.hasPrefix("half-installed") || $0.hasSuffix("reinstreq") } }
 

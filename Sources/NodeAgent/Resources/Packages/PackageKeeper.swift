@@ -22,10 +22,13 @@ enum PackageKeeper {
 
     private static func install(_ wanted: [PackageSpec], removing: [PackageSpec], _ context: NodeContext) throws {
         let words =
-            wanted.map { spec in spec.version.map { "\(spec.name)=\($0)" } ?? spec.name } + removing.map { $0.name + "-" }
+            wanted.map { spec in spec.version.map { "\(spec.name)=\($0)" } ?? spec.name }
+            + removing.map { $0.name + "-" }
         guard !words.isEmpty else { return }
         var options: [String] = []
-        if wanted.contains(where: { $0.version != nil }) { options += ["--allow-downgrades", "--allow-change-held-packages"] }
+        if wanted.contains(where: { $0.version != nil }) {
+            options += ["--allow-downgrades", "--allow-change-held-packages"]
+        }
         if removing.isEmpty {
             // A package that conflicts with something must not push it off a node unasked.
             options.append("--no-remove")
@@ -42,7 +45,8 @@ enum PackageKeeper {
         let missing = try specs.filter { if case .change = $0.verdict(try observe($0)) { true } else { false } }
         guard missing.isEmpty else {
             throw BasculeError(
-                .packageFailed, "apt ended well, but this is not as declared: \(missing.map(\.name).joined(separator: ", "))",
+                .packageFailed,
+                "apt ended well, but this is not as declared: \(missing.map(\.name).joined(separator: ", "))",
                 hint: "a virtual package has no state of its own: name the real one")
         }
     }

@@ -16,7 +16,9 @@ final class PostgresObserver {
     func observe(_ spec: PostgresRoleSpec) throws -> PostgresRoleObserved {
         let roles = try rows(spec.server, "postgres", Self.roles)
         guard let row = roles.first(where: { $0[0] == spec.name }) else { return PostgresRoleObserved(exists: false) }
-        let groups = try rows(spec.server, "postgres", Self.memberships).filter { $0[0] == spec.name }.compactMap { $0[1] }
+        let groups = try rows(spec.server, "postgres", Self.memberships).filter { $0[0] == spec.name }.compactMap {
+            $0[1]
+        }
         var matches: Bool?
         if let name = spec.password {
             let password = try context.resolve(name)

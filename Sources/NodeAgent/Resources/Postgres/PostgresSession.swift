@@ -39,7 +39,9 @@ final class PostgresSession {
 
     /// The rows of one or more statements; several statements are one transaction.
     func query(_ sql: String, seconds: Double = 60) throws -> [[String?]] {
-        guard !sql.utf8.contains(0) else { throw BasculeError(.invalidInput, "A name or value has a zero byte", at: place) }
+        guard !sql.utf8.contains(0) else {
+            throw BasculeError(.invalidInput, "A name or value has a zero byte", at: place)
+        }
         let text = Array(sql.utf8) + [0]
         let deadline = Deadline.seconds(seconds)
         try stream.write([UInt8(ascii: "Q")] + Self.number(text.count + 4) + text, deadline: deadline)
@@ -53,7 +55,9 @@ final class PostgresSession {
         while true {
             let head = try stream.read(exactly: 5, deadline: deadline)
             let length = Self.value(head[1...]) - 4
-            guard length >= 0, length <= 64 << 20 else { throw BasculeError(.postgresRefused, "The answer is malformed", at: place) }
+            guard length >= 0, length <= 64 << 20 else {
+                throw BasculeError(.postgresRefused, "The answer is malformed", at: place)
+            }
             let body = length == 0 ? [] : try stream.read(exactly: length, deadline: deadline)
             switch head[0] {
             case UInt8(ascii: "D"): rows.append(Self.row(body))

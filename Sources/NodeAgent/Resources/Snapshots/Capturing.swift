@@ -21,10 +21,12 @@ extension ResourceKeeper {
             var files = spec.dropIns.keys.map { UnitKeeper.dropIn(spec, $0) }
             if spec.content != nil { files.append("\(UnitKeeper.directory)/\(spec.name)") }
             return .unit(try unit(spec.name, files, store))
-        case .timer(let spec): return .unit(try unit(TimerKeeper.unit(spec), TimerKeeper.files(spec).map(\.path), store))
+        case .timer(let spec):
+            return .unit(try unit(TimerKeeper.unit(spec), TimerKeeper.files(spec).map(\.path), store))
         case .aptRepository(let spec):
             return .paths(
-                try store.snapshots([AptRepositoryKeeper.sourcePath(spec.name), AptRepositoryKeeper.keyPath(spec.name)]))
+                try store.snapshots([AptRepositoryKeeper.sourcePath(spec.name), AptRepositoryKeeper.keyPath(spec.name)])
+            )
         case .sysctl(let spec):
             let live = try SysctlKeeper.observe(spec, context).live
             return .sysctl(try store.snapshots([SysctlKeeper.file(spec.key)]), live: live)
@@ -56,12 +58,15 @@ extension ResourceKeeper {
                 continue
             }
             do { try restore(capture, context) } catch {
-                let known = BasculeError.wrapping(error, "It could not be put back").placed(at: .thing(capture.id.rawValue))
+                let known = BasculeError.wrapping(error, "It could not be put back").placed(
+                    at: .thing(capture.id.rawValue))
                 context.progress("\(capture.id): \(known.message)")
                 failure = failure ?? known
             }
         }
-        let changed = try packages.filter { if case .change = $0.verdict(try PackageKeeper.observe($0)) { true } else { false } }
+        let changed = try packages.filter {
+            if case .change = $0.verdict(try PackageKeeper.observe($0)) { true } else { false }
+        }
         if !changed.isEmpty { try PackageKeeper.apply(changed, context) }
         if let failure { throw failure }
     }
@@ -87,7 +92,8 @@ extension ResourceKeeper {
         case (.user(let spec), .user(let seen)):
             try AccountKeeper.apply(
                 UserSpec(
-                    spec.name, uid: seen.uid, group: seen.group, groups: seen.groups, home: seen.home, shell: seen.shell,
+                    spec.name, uid: seen.uid, group: seen.group, groups: seen.groups, home: seen.home,
+                    shell: seen.shell,
                     state: seen.uid == nil ? .absent : .present))
         case (.sysctl(let spec), .sysctl(let paths, let live)):
             for (path, snapshot) in paths { try store.restore(path, snapshot) }

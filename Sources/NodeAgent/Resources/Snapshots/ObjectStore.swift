@@ -31,7 +31,9 @@ struct ObjectStore {
         var snapshot = PathSnapshot(type: type, permissions: try Permissions(status))
         switch type {
         case .file:
-            snapshot.object = try AtomicFile.read(path).map { keep ? try put($0) : Digest(of: $0, key: context.nodeKey) }
+            snapshot.object = try AtomicFile.read(path).map {
+                keep ? try put($0) : Digest(of: $0, key: context.nodeKey)
+            }
         case .symlink: snapshot.target = try parent.linkTarget()
         default: break
         }

@@ -5,7 +5,8 @@ import Glibc
 enum UnitRestore {
     static func run(_ name: String, _ snapshot: UnitSnapshot, _ store: ObjectStore) throws {
         let isTemplate = UnitKeeper.isTemplate(name)
-        let wasThere = ["enabled", "disabled", "static", "alias", "indirect", "generated", "masked"].contains(snapshot.unitFile)
+        let wasThere = ["enabled", "disabled", "static", "alias", "indirect", "generated", "masked"].contains(
+            snapshot.unitFile)
         let wasActive = ["active", "activating", "reloading"].contains(snapshot.active)
         let current = isTemplate ? nil : try UnitStatus.read([name])[name]
         // A unit that was not there has to let go of its links before its file goes.

@@ -17,7 +17,9 @@ package enum AtomicFile {
         do {
             try bytes.withUnsafeBytes { try writeAll($0, to: file, path) }
             guard fchown(file, owner, group) == 0 else { throw systemError("change the owner of", path) }
-            guard fchmod(file, mode_t(permissions.mode & 0o7777)) == 0 else { throw systemError("change the mode of", path) }
+            guard fchmod(file, mode_t(permissions.mode & 0o7777)) == 0 else {
+                throw systemError("change the mode of", path)
+            }
             guard fsync(file) == 0 else { throw systemError("write", path) }
             isOpen = false
             guard close(file) == 0 else { throw systemError("write", path) }

@@ -33,6 +33,7 @@ enum GNU {
     /// The address of a function of the C library.
     static func symbol(_ name: String) throws -> UnsafeMutableRawPointer {
         if let found = dlsym(nil, name) { return found }
-        throw BasculeError(.unsupported, "The C library of this node has no \(name)", hint: "Debian 12 or newer is needed")
+        throw BasculeError(
+            .unsupported, "The C library of this node has no \(name)", hint: "Debian 12 or newer is needed")
     }
 }

@@ -9,9 +9,9 @@ enum ThreadIdentity {
     private typealias SystemCall = @convention(c) (Int, Int, Int, Int) -> Int
 
     #if arch(x86_64)
-    private static let setResUID = 117
+        private static let setResUID = 117
     #elseif arch(arm64)
-    private static let setResUID = 147
+        private static let setResUID = 147
     #endif
 
     /// Runs `body` with this effective user on the calling thread, then returns to the one of before.

@@ -25,7 +25,9 @@ enum TimerKeeper {
     static func apply(_ spec: TimerSpec) throws {
         let name = unit(spec)
         guard spec.state == .present else {
-            if try UnitStatus.read([name])[name]?.load == "loaded" { try Systemctl.run(["disable", "--now", "--", name]) }
+            if try UnitStatus.read([name])[name]?.load == "loaded" {
+                try Systemctl.run(["disable", "--now", "--", name])
+            }
             for file in files(spec) { try ParentDirectory.find(file.path)?.remove() }
             return try Systemctl.run(["daemon-reload"])
         }

@@ -16,7 +16,9 @@ struct DBusWriter {
         bytes += Array(text.utf8) + [0]
     }
 
-    mutating func signature(_ text: String) { bytes += [UInt8(truncatingIfNeeded: text.utf8.count)] + Array(text.utf8) + [0] }
+    mutating func signature(_ text: String) {
+        bytes += [UInt8(truncatingIfNeeded: text.utf8.count)] + Array(text.utf8) + [0]
+    }
 
     /// A method call whose arguments are all strings.
     static func call(serial: Int, path: String, interface: String, member: String, arguments: [String]) -> [UInt8] {
@@ -36,8 +38,10 @@ struct DBusWriter {
         field(1, "o", path)
         field(2, "s", interface)
         field(3, "s", member)
-        field(6, "s", interface.hasPrefix("org.freedesktop.DBus") && path.hasPrefix("/org/freedesktop/DBus")
-            ? "org.freedesktop.DBus" : "org.freedesktop.systemd1")
+        field(
+            6, "s",
+            interface.hasPrefix("org.freedesktop.DBus") && path.hasPrefix("/org/freedesktop/DBus")
+                ? "org.freedesktop.DBus" : "org.freedesktop.systemd1")
         if !arguments.isEmpty { field(8, "g", String(repeating: "s", count: arguments.count)) }
         writer.uint32(fields.bytes.count)
         // The header's fields start at a multiple of 8 (4 + 4 + 4 + 4), so their own padding stays right.

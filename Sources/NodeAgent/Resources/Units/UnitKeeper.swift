@@ -8,7 +8,9 @@ enum UnitKeeper {
     /// A template (`name@.service`) has files but no state of its own.
     static func isTemplate(_ name: String) -> Bool { name.contains("@.") }
 
-    static func observe(_ spec: UnitSpec, _ statuses: [String: UnitStatus], _ context: NodeContext) throws -> UnitObserved {
+    static func observe(_ spec: UnitSpec, _ statuses: [String: UnitStatus], _ context: NodeContext) throws
+        -> UnitObserved
+    {
         let own = try ownFile(spec.name, context, secret: spec.content?.secrets.isEmpty == false)
         var dropIns: [String: Digest] = [:]
         var desiredDropIns: [String: Digest] = [:]

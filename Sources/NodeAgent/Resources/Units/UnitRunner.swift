@@ -80,7 +80,8 @@ enum UnitRunner {
         guard outcome.status == 0 else {
             throw BasculeError(
                 .checkFailed, "The configuration check of \(unit) failed; nothing was restarted", at: .thing(unit),
-                cause: outcome.cause(), hint: "correct the configuration; `\(argv.joined(separator: " "))` must succeed")
+                cause: outcome.cause(), hint: "correct the configuration; `\(argv.joined(separator: " "))` must succeed"
+            )
         }
     }
 }
