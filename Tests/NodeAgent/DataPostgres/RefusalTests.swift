@@ -44,10 +44,11 @@ extension AgainstServers {
                 """)
             let report = try pair.preflight()
             let codes = Set(report.findings.map { "\($0.code) \($0.severity)" })
-            #expect(codes.isSuperset(of: [
-                "unsupported-object refuse", "language-unsupported refuse", "no-primary-key warn", "unlogged warn",
-                "large-objects refuse", "definer-of-superuser warn",
-            ]), "\(codes)")
+            #expect(
+                codes.isSuperset(of: [
+                    "unsupported-object refuse", "language-unsupported refuse", "no-primary-key warn", "unlogged warn",
+                    "large-objects refuse", "definer-of-superuser warn",
+                ]), "\(codes)")
             #expect(!report.passes)
         }
 

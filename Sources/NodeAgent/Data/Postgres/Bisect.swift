@@ -57,7 +57,8 @@ struct Bisect {
         let key =
             table.key.isEmpty
             ? "''" : "ROW(\(table.key.map { PGQuote.identifier($0) }.joined(separator: ", ")))::text COLLATE \"C\""
-        return "SELECT \(key) AS k, ctid AS place, \(RowHash.wire(table.columns)) AS h FROM ONLY \(table.quoted) OFFSET 0"
+        return
+            "SELECT \(key) AS k, ctid AS place, \(RowHash.wire(table.columns)) AS h FROM ONLY \(table.quoted) OFFSET 0"
     }
 
     private func bucket(_ table: Table, _ buckets: Int64) -> String {

@@ -14,7 +14,8 @@ enum Build {
     }
 
     static func parallel(
-        _ statements: [BuildPlan.Statement], sides: Sides, login: LoadingRole, isCancelled: @escaping @Sendable () -> Bool
+        _ statements: [BuildPlan.Statement], sides: Sides, login: LoadingRole,
+        isCancelled: @escaping @Sendable () -> Bool
     ) throws {
         guard !statements.isEmpty else { return }
         let pool = JobPool(statements.map { ($0.weight, $0) }, isCancelled: isCancelled)
@@ -79,7 +80,8 @@ enum Schema {
         BasculeError(
             .schemaChanged, "The source's schema has changed since the copy began",
             at: .thing(move.targetDatabase),
-            hint: "Empty the target database and copy again; keep schema changes away from the source until it is over.")
+            hint: "Empty the target database and copy again; keep schema changes away from the source until it is over."
+        )
     }
 }
 
@@ -142,6 +144,13 @@ enum Meter {
         return PostgresTableCopy(
             table: table.shown, rows: count.rows, bytes: count.bytes, seconds: Clock.now() - start)
     }
+}
+
+/// Something that happened or not.
+final class Flag: Sendable {
+    private let value = Mutex(false)
+    func set() { value.withLock { $0 = true } }
+    var isSet: Bool { value.withLock { $0 } }
 }
 
 /// A mutual exclusion for state that classes share.

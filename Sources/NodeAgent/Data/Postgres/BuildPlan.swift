@@ -38,7 +38,9 @@ struct BuildPlan: Sendable {
             if let owner, owner.type == "x" || index.onPartitioned { continue }
             let statement = Statement(name: index.quoted, sql: index.definition, weight: index.bytes)
             if existing.relations.contains(index.quoted) { continue }
-            if tables[index.table] == nil { viewIndexes.append(statement) } else {
+            if tables[index.table] == nil {
+                viewIndexes.append(statement)
+            } else {
                 indexes[index.table, default: []].append(statement)
             }
         }

@@ -107,7 +107,8 @@ struct CatalogObjects {
             all.append(sequence)
             if row[3] == "i" {
                 // An identity's type is its column's.
-                let options = (row[6] ?? "").split(separator: " INCREMENT BY ", maxSplits: 1).last.map(String.init) ?? ""
+                let options =
+                    (row[6] ?? "").split(separator: " INCREMENT BY ", maxSplits: 1).last.map(String.init) ?? ""
                 identity[number(row[4]), default: [:]][Int(number(row[5]))] =
                     "(SEQUENCE NAME \(sequence.quoted) INCREMENT BY \(options))"
                 continue

@@ -5,7 +5,8 @@ struct CatalogOrder {
     let connection: PGConnection
 
     /// `built` are the objects made after the load (indexes and constraints): what needs one of them is late.
-    func sort(_ objects: [SchemaObject], built: Set<ObjectKey>) throws -> (early: [SchemaObject], late: [SchemaObject]) {
+    func sort(_ objects: [SchemaObject], built: Set<ObjectKey>) throws -> (early: [SchemaObject], late: [SchemaObject])
+    {
         let aliases = try self.aliases()
         let known = Set(objects.map(\.key))
         var needs: [ObjectKey: Set<ObjectKey>] = [:]

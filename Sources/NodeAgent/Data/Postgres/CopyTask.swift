@@ -1,5 +1,6 @@
 import BasculeModel
 import BasculePostgres
+import Glibc
 
 /// The copy: schema, rows, indexes, constraints, from one snapshot of a live source. Runs again where it stopped.
 struct CopyTask: Sendable {
@@ -13,7 +14,27 @@ struct CopyTask: Sendable {
         case close(Int64)
     }
 
+    /// How often a copy that lost a server goes on by itself, and the first pause in seconds; it doubles.
+    private static let (retries, pause) = (5, 0.5)
+
     func run() throws -> PostgresCopyReport {
+        let started = Flag()
+        var pause = Self.pause
+        for attempt in 0... {
+            do { return try once(started) } catch let error as BasculeError {
+                // Before the first row an unreachable server is the answer, not an accident.
+                guard error.code == .postgresConnection, started.isSet, attempt < Self.retries, !isCancelled() else {
+                    throw error
+                }
+                progress(MoveProgress(subject: "", phase: "reconnect"))
+                usleep(UInt32(pause * 1_000_000))
+                pause *= 2
+            }
+        }
+        throw BasculeError(.defect, "the copy ended without a result")
+    }
+
+    private func once(_ started: Flag) throws -> PostgresCopyReport {
         let start = Clock.now()
         let admin = try sides.admin()
         let control = try sides.source()
@@ -21,6 +42,7 @@ struct CopyTask: Sendable {
         let preflight = try Preflight(sides: sides, source: control, target: admin).run(resuming: true)
         guard preflight.report.passes else { throw Preflight.refusal(preflight.report) }
         let catalog = preflight.catalog
+        started.set()
         try Ledger.prepare(admin, owner: sides.move.owner)
         let login = try LoadingRole.prepare(sides, admin: admin)
         defer { login.retire(admin) }

@@ -51,7 +51,8 @@ struct Digests: Sendable {
         _ tables: [Table], hash: RowHash, snapshot: Snapshot?
     ) throws -> (source: [PostgresTableDigest], target: [PostgresTableDigest]) {
         let results = Pair()
-        let pool = JobPool([(priority: Int64(0), job: true), (priority: Int64(0), job: false)], isCancelled: isCancelled)
+        let pool = JobPool(
+            [(priority: Int64(0), job: true), (priority: Int64(0), job: false)], isCancelled: isCancelled)
         try pool.run(threads: 2) { _ in
             { isSource in
                 let digests = try self.run(tables, hash: hash, side: isSource ? .source(snapshot) : .target)
@@ -63,7 +64,9 @@ struct Digests: Sendable {
 
     private func slices(_ table: Table, _ hash: RowHash) -> [Slice] {
         // Before version 14 a range of pages is a whole scan each: correct, only slower.
-        guard table.pages > Self.slicePages, sides.move.parallelism > 1 else { return [Slice(table: table, sql: hash.sum(table))] }
+        guard table.pages > Self.slicePages, sides.move.parallelism > 1 else {
+            return [Slice(table: table, sql: hash.sum(table))]
+        }
         return stride(from: Int64(0), to: table.pages, by: Int64.Stride(Self.slicePages)).map { start in
             let end = start + Self.slicePages
             return Slice(

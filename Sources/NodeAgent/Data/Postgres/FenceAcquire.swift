@@ -65,7 +65,7 @@ struct FenceAcquire {
         for membership in fence.memberships {
             try attempt(source, "membership of \(membership.member) in \(membership.role)", &findings) {
                 try source.query(
-                    "REVOKE \(membership.role) FROM \(PGQuote.identifier(membership.member)) CASCADE")
+                    "REVOKE \(membership.role) FROM \(PGQuote.identifier(membership.member))\(membership.by) CASCADE")
             }
         }
         try attempt(source, "the database's default", &findings) {
@@ -129,7 +129,9 @@ final class PooledProbe {
             }
             let object = own ?? first
             let name = "bascule_probe_\(prepared.count)"
-            guard (try? session.query("PREPARE \(name) AS DELETE FROM \(object.name) WHERE false")) != nil else { continue }
+            guard (try? session.query("PREPARE \(name) AS DELETE FROM \(object.name) WHERE false")) != nil else {
+                continue
+            }
             prepared.append((role.name, object.name, name))
         }
     }
@@ -163,7 +165,8 @@ struct Straddlers {
     func drain(grace: Double) throws -> (ended: Int, terminated: Int, findings: [PostgresFinding]) {
         func holders() throws -> [String: String] {
             Dictionary(
-                try source.query(Self.query).rows.map { ($0[0] ?? "", $0[1] ?? "") }, uniquingKeysWith: { one, _ in one })
+                try source.query(Self.query).rows.map { ($0[0] ?? "", $0[1] ?? "") },
+                uniquingKeysWith: { one, _ in one })
         }
         let first = try holders()
         var left = first

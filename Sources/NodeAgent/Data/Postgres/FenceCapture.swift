@@ -26,10 +26,15 @@ struct FenceCapture {
             }
             let memberships = try source.query(
                 """
-                SELECT r.rolname, m.rolname, bool_or(a.admin_option) FROM pg_auth_members a JOIN pg_roles r ON r.oid = a.roleid
-                    JOIN pg_roles m ON m.oid = a.member WHERE r.rolname = ANY ($1::text[]) GROUP BY 1, 2 ORDER BY 1, 2
-                """, [PGQuote.array(Self.writers)]
-            ).rows.map { PostgresFencedMembership(role: $0[0] ?? "", member: $0[1] ?? "", admin: $0[2] == "t") }
+                SELECT r.rolname, m.rolname, CASE WHEN $2::int4 >= 16 THEN g.rolname ELSE '' END, bool_or(a.admin_option)
+                FROM pg_auth_members a JOIN pg_roles r ON r.oid = a.roleid JOIN pg_roles m ON m.oid = a.member
+                    LEFT JOIN pg_roles g ON g.oid = a.grantor
+                WHERE r.rolname = ANY ($1::text[]) GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+                """, [PGQuote.array(Self.writers), "\(source.majorVersion)"]
+            ).rows.map { row in
+                PostgresFencedMembership(
+                    role: row[0] ?? "", member: row[1] ?? "", grantor: row[2] ?? "", admin: row[3] == "t")
+            }
             var generator = SystemRandomNumberGenerator()
             return PostgresFence(
                 id: String(generator.next() as UInt64, radix: 36), database: database,

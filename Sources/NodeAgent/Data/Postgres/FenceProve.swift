@@ -14,7 +14,9 @@ struct FenceProve {
             var attempts: [PostgresFenceAttempt] = []
             var findings: [PostgresFinding] = []
             for role in fence.roles {
-                guard try !source.query("SELECT FROM pg_roles WHERE rolname = $1", [role.name]).isEmpty else { continue }
+                guard try !source.query("SELECT FROM pg_roles WHERE rolname = $1", [role.name]).isEmpty else {
+                    continue
+                }
                 if role.isSuperuser {
                     if role.canLogin { findings.append(superuser(role, isUs: role.name == me.scalar)) }
                     continue
@@ -86,7 +88,9 @@ struct FenceProve {
             return (candidates.first(where: holds) ?? candidates.first)?.name
         }
         var writes: [(PostgresFenceAttempt.Class, String, String)] = []
-        if let table = object(.table, "INSERT") { writes.append((.insert, table, "INSERT INTO \(table) DEFAULT VALUES")) }
+        if let table = object(.table, "INSERT") {
+            writes.append((.insert, table, "INSERT INTO \(table) DEFAULT VALUES"))
+        }
         if let table = object(.table, "UPDATE"),
             let column = try source.query(
                 """
@@ -125,7 +129,8 @@ struct FenceAttempt {
         return Self.judge(source, sql)
     }
 
-    static func judge(_ source: PGConnection, _ sql: String) -> (outcome: PostgresFenceAttempt.Outcome?, answer: String) {
+    static func judge(_ source: PGConnection, _ sql: String) -> (outcome: PostgresFenceAttempt.Outcome?, answer: String)
+    {
         do {
             try source.query(sql)
             return (.notRefused, "accepted")

@@ -29,8 +29,9 @@ struct FenceRelease {
         let now = Dictionary(
             try FenceRights(source: source).read().map { ($0.identity, $0) }, uniquingKeysWith: { one, _ in one })
         for object in fence.objects {
-            guard let present = now[object.identity] ?? (object.kind == .column || object.kind == .defaults ? object.emptied : nil)
-            else { continue }
+            // Rights on columns and defaults vanish from the catalog with their last holder; a table does not.
+            let vanishes = object.kind == .column || object.kind == .defaults
+            guard let present = now[object.identity] ?? (vanishes ? object.emptied : nil) else { continue }
             let missing = Set(object.rights).subtracting(present.rights)
             for right in object.inOrderOfGranting where missing.contains(right) {
                 try grant(object, right, source)
@@ -38,7 +39,8 @@ struct FenceRelease {
         }
         for membership in fence.memberships {
             let admin = membership.admin ? " WITH ADMIN OPTION" : ""
-            try source.query("GRANT \(membership.role) TO \(PGQuote.identifier(membership.member))\(admin)")
+            try source.query(
+                "GRANT \(membership.role) TO \(PGQuote.identifier(membership.member))\(admin)\(membership.by)")
         }
         for role in fence.roles where role.isSuperuser {
             guard try !source.query("SELECT FROM pg_roles WHERE rolname = $1", [role.name]).isEmpty else { continue }
@@ -81,6 +83,10 @@ struct FenceRelease {
                 hint: "Compare with the captured rights and grant by hand.")
         }
     }
+}
+
+extension PostgresFencedMembership {
+    var by: String { grantor.isEmpty ? "" : " GRANTED BY \(PGQuote.identifier(grantor))" }
 }
 
 extension PostgresFencedObject {

@@ -102,7 +102,8 @@ struct PreflightTarget {
         if one[1] != other[1] || one[2] != other[2] {
             findings.append(
                 PostgresFinding(
-                    "collation", .warn, "", "Text sorts by \(one[1] ?? "") at the source, by \(other[1] ?? "") at the target",
+                    "collation", .warn, "",
+                    "Text sorts by \(one[1] ?? "") at the source, by \(other[1] ?? "") at the target",
                     hint: "Create the target database with the same LC_COLLATE if the order of lists matters."))
         }
         return findings

@@ -74,7 +74,8 @@ struct TableLoad {
         if let column { place += " column \(column)" }
         return BasculeError(
             .rowRefused, "A row of the source cannot be stored at the target", at: .thing(place),
-            cause: "SQLSTATE \(error.state)", hint: "Correct the row at the source, or the column's type, and run again.")
+            cause: "SQLSTATE \(error.state)",
+            hint: "Correct the row at the source, or the column's type, and run again.")
     }
 
     // The same scan in the same snapshot meets rows in the same order.

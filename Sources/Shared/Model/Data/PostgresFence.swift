@@ -59,10 +59,13 @@ package struct PostgresFencedRole: Hashable, Codable, Sendable {
 package struct PostgresFencedMembership: Hashable, Codable, Sendable {
     package var role: String
     package var member: String
+    /// Who gave it; empty before version 16, which does not tell grants apart by their giver.
+    package var grantor: String
     package var admin: Bool
-    package init(role: String, member: String, admin: Bool) {
+    package init(role: String, member: String, grantor: String, admin: Bool) {
         self.role = role
         self.member = member
+        self.grantor = grantor
         self.admin = admin
     }
 }
