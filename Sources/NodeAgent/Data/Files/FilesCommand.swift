@@ -24,11 +24,7 @@ struct FilesCommand {
         errors.closeWriter()
         var ended = false
         defer {
-            if !ended {
-                kill(-process, SIGKILL)
-                var status: Int32 = 0
-                while waitpid(process, &status, 0) < 0, errno == EINTR {}
-            }
+            if !ended { Self.stop(process) }
         }
         var complaint: [UInt8] = []
         var open = [output.reader, errors.reader]
@@ -54,6 +50,21 @@ struct FilesCommand {
         ended = true
         let signal = status & 0x7f
         return Ending(status: signal == 0 ? (status >> 8) & 0xff : 128 + signal, complaint: complaint)
+    }
+
+    /// Asks first: rsync then keeps the half of a file that it has. What does not end within 3 s is killed.
+    private static func stop(_ process: pid_t) {
+        var status: Int32 = 0
+        kill(-process, SIGTERM)
+        for _ in 0..<60 {
+            if waitpid(process, &status, WNOHANG) != 0 {
+                kill(-process, SIGKILL)
+                return
+            }
+            Monotonic.sleep(.milliseconds(50))
+        }
+        kill(-process, SIGKILL)
+        while waitpid(process, &status, 0) < 0, errno == EINTR {}
     }
 
     private func spawn(output: Pipe, errors: Pipe) throws -> pid_t {

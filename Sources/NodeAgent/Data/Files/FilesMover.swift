@@ -114,8 +114,11 @@ struct FilesPass {
 
     // MARK: the marker
 
-    /// Beside rsync's half-transferred files: which source this directory is filled from, and whether it was empty.
-    private var markerPath: String { "\(move.to)/\(FilesTree.partial)/move" }
+    /// Which source this directory is filled from, and whether it was empty.
+    private var markerPath: String { "\(ownPath)/source" }
+    private var ownPath: String { "\(move.to)/\(FilesTree.own)" }
+    /// Files in transfer have their place here, so that a killed rsync leaves nothing among the data.
+    private var transferPath: String { "\(ownPath)/transfer" }
     private var identity: String { Digest(of: "\(source.user)@\(source.host):\(source.path)").rawValue }
 
     /// Whether an earlier run of this move marked the target, and whether everything there is the move's.
@@ -141,9 +144,10 @@ struct FilesPass {
     }
 
     private func mark() throws {
-        for path in [move.to, "\(move.to)/\(FilesTree.partial)"] {
+        for path in [move.to, ownPath, transferPath] {
             guard mkdir(path, path == move.to ? 0o755 : 0o700) == 0 || errno == EEXIST else { throw failure(path) }
         }
+        removeTransfers()
         if marker()?.isOurs == true { return }
         let descriptor = open(markerPath, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw failure(markerPath) }
@@ -151,6 +155,17 @@ struct FilesPass {
         let bytes = Array("\(identity) \(move.existing == .merge ? "shared" : "exclusive")\n".utf8)
         guard write(descriptor, bytes, bytes.count) == bytes.count, fsync(descriptor) == 0 else {
             throw failure(markerPath)
+        }
+    }
+
+    /// What a killed rsync left behind.
+    private func removeTransfers() {
+        guard let stream = opendir(transferPath) else { return }
+        defer { closedir(stream) }
+        while let entry = readdir(stream) {
+            withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { _ = unlinkat(dirfd(stream), $0, 0) }
+            }
         }
     }
 
@@ -180,14 +195,15 @@ struct FilesPass {
         report.filesWritten = outcome.files
         report.bytesWritten = outcome.bytes
         report.filesDeleted = outcome.deleted
-        report.unsafeLinks = outcome.unsafeLinks
         report.sourceVanished = outcome.vanished
         return report
     }
 
     func finish() throws -> FilesReport {
+        removeTransfers()
         unlink(markerPath)
-        rmdir("\(move.to)/\(FilesTree.partial)")
+        rmdir(transferPath)
+        rmdir(ownPath)
         return FilesReport()
     }
 

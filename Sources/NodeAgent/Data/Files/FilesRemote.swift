@@ -72,7 +72,7 @@ struct FilesRemote {
             }
         }
         try check(ending, part == 3)
-        return out
+        return out.filter { !FilesTree.isOwn($0.key) }
     }
 
     private func check(_ ending: FilesCommand.Ending, _ whole: Bool) throws {

@@ -12,7 +12,6 @@ struct FilesRsync {
         var files = 0
         var bytes: Int64 = 0
         var deleted = 0
-        var unsafeLinks = 0
         var vanished = false
     }
 
@@ -25,7 +24,6 @@ struct FilesRsync {
             total.files += outcome.files
             total.bytes += outcome.bytes
             total.deleted += outcome.deleted
-            total.unsafeLinks = outcome.unsafeLinks
             total.vanished = total.vanished || ending.status == 24
             if ending.status == 0 || ending.status == 24 { return total }
             // 10, 12, 30, 35, 255: the connection; what is there already stays.
@@ -43,8 +41,9 @@ struct FilesRsync {
     private func arguments(thorough: Bool, delete: Bool) -> [String] {
         var out = [
             "--recursive", "--links", "--perms", "--times", "--safe-links", "--chmod=ug-s", "--numeric-ids",
-            "--partial-dir=\(FilesTree.partial)", "--secluded-args", "--no-human-readable", "--info=progress2,name0",
-            "--info=nonreg0,symsafe1", "--stats", "--timeout=60", "--rsh=\(source.remoteShell)",
+            "--partial-dir=\(FilesTree.partial)", "--temp-dir=\(move.to)/\(FilesTree.own)/transfer",
+            "--exclude=/\(FilesTree.own)", "--secluded-args", "--no-human-readable", "--info=progress2,name0,nonreg0,symsafe0",
+            "--stats", "--timeout=60", "--rsh=\(source.remoteShell)",
         ]
         if thorough { out.append("--checksum") }
         if delete { out.append("--delete-delay") }
@@ -84,7 +83,6 @@ struct FilesRsync {
         if let count = number(after: "Number of regular files transferred: ") { outcome.files = Int(count) }
         if let count = number(after: "Number of deleted files: ") { outcome.deleted = Int(count) }
         if let count = number(after: "Total transferred file size: ") { outcome.bytes = count }
-        if line.hasPrefix("ignoring unsafe symlink") { outcome.unsafeLinks += 1 }
         guard line.contains("%"), line.contains("/s"), let first = line.split(separator: " ").first,
             let bytes = Int64(first.filter { $0 != "," })
         else { return }

@@ -18,9 +18,16 @@ struct FilesTree {
     let root: String
     let isCancelled: () -> Bool
 
-    /// Where rsync keeps half-transferred files, in each directory; in the topmost also the move's marker.
+    /// Where rsync keeps half-transferred files, in each directory.
     static let partial = ".bascule-partial"
-    private static let partialBytes = Array(partial.utf8)
+    /// In the topmost directory: the move's marker, and files in transfer.
+    static let own = ".bascule-move"
+
+    /// Whether a path is the mover's own, at either side: never copied, never compared.
+    static func isOwn(_ path: [UInt8]) -> Bool {
+        let parts = path.split(separator: 47)
+        return parts.first?.elementsEqual(own.utf8) == true || parts.contains { $0.elementsEqual(partial.utf8) }
+    }
 
     /// Calls `visit` with each entry that is not a directory; `visit` returns false to stop.
     func walk(_ visit: (_ path: [UInt8], _ parent: Int32, _ name: [UInt8], _ kind: mode_t) throws -> Bool) throws {
@@ -46,7 +53,11 @@ struct FilesTree {
                     Array(UnsafeBufferPointer(start: start, count: 256).prefix { $0 != 0 })
                 }
             }
-            if name != [46], name != [46, 46], name != Self.partialBytes { names.append(name) }
+            if name != [46], name != [46, 46],
+                !Self.isOwn(path.isEmpty ? name : path + [47] + name)
+            {
+                names.append(name)
+            }
         }
         for name in names {
             if isCancelled() { throw BasculeError(.cancelled, "The move of the files was cancelled") }

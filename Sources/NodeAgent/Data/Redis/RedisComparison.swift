@@ -14,6 +14,8 @@ struct RedisMismatch {
 /// Compares both sides key by key.
 struct RedisComparison {
     let session: RedisSession
+    /// Whether keys that only the target has are a difference; not where a merge left others' keys alone.
+    let countsExtras: Bool
     /// 128 bits a key: pages may repeat keys, and what is not in here at the target is extra. 32 bytes a key of memory.
     private var seen: Set<UInt128> = []
     private(set) var keysRead = 0
@@ -22,7 +24,10 @@ struct RedisComparison {
     private(set) var sourceSum: UInt128 = 0
     private(set) var targetSum: UInt128 = 0
 
-    init(session: RedisSession) { self.session = session }
+    init(session: RedisSession, countsExtras: Bool) {
+        self.session = session
+        self.countsExtras = countsExtras
+    }
 
     /// Compares a page of the source's keys.
     mutating func compare(_ page: [[UInt8]]) throws -> [RedisMismatch] {
@@ -52,7 +57,7 @@ struct RedisComparison {
         for (key, (source, target)) in zip(unknown, zip(left, right)) {
             if source != nil {
                 late.append(key)
-            } else if let target {
+            } else if countsExtras, let target {
                 if isExpiring(target) {
                     expired += 1
                     continue

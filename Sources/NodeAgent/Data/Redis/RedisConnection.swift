@@ -37,8 +37,14 @@ package final class RedisConnection {
             }
             if let text = reply.refusalText { throw loginRefused(text) }
         }
-        let probe = try answer(of: RedisCommand("SELECT", String(address.database)))
-        if let text = probe.refusalText {
+        if address.database == 0 {
+            // Where one is already; the login may lack SELECT. A ping shows whether a password was needed.
+            if let text = try answer(of: RedisCommand("PING")).refusalText, text.hasPrefix("NOAUTH") {
+                throw loginRefused(text)
+            }
+            return
+        }
+        if let text = try answer(of: RedisCommand("SELECT", String(address.database))).refusalText {
             if text.hasPrefix("NOAUTH") || text.hasPrefix("NOPERM") { throw loginRefused(text) }
             throw refusal(text, to: "SELECT \(address.database)", at: peer)
         }

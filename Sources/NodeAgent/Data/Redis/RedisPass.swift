@@ -133,7 +133,6 @@ struct RedisPass {
     // MARK: sync and verify
 
     func compare(correct: Bool) throws -> RedisReport {
-        var comparison = RedisComparison(session: session)
         var report = RedisReport()
         let marker = try session.retrying { try RedisMarker.read(try session.target()) }
         let isOurs = marker?.move == session.identity
@@ -143,6 +142,7 @@ struct RedisPass {
                 hint: "Run the copy first.")
         }
         let exclusive = isOurs ? marker?.exclusive == true : move.existing != .merge
+        var comparison = RedisComparison(session: session, countsExtras: exclusive)
         var copier: RedisCopier?
         if correct { copier = RedisCopier(session: session, method: try admit().method) }
         let phase = correct ? "sync" : "verify"
@@ -153,7 +153,6 @@ struct RedisPass {
         }
         try pages(of: session.target) { keys, _ in
             let found = try session.retrying { try comparison.extras(keys) }
-                .filter { exclusive || $0.kind != .extra }
             try session.retrying { try settle(found, &copier, &report) }
         }
         report.method = copier?.method

@@ -56,7 +56,7 @@ package struct FilesReport: Hashable, Codable, Sendable {
     package var filesWritten = 0
     package var bytesWritten: Int64 = 0
     package var filesDeleted = 0
-    /// Symbolic links that lead out of the tree: never copied, since the target's programs would follow them.
+    /// Symbolic links that lead out of the tree (verify): never copied, since the target's programs would follow them.
     package var unsafeLinks = 0
     /// Files that vanished from the source during the copy: not an error.
     package var sourceVanished = false
