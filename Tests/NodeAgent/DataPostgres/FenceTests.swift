@@ -10,8 +10,10 @@ extension AgainstServers {
             CREATE TABLE orders (id serial PRIMARY KEY, note text); INSERT INTO orders (note) VALUES ('a');
             CREATE TABLE carts (id int PRIMARY KEY, n int);
             CREATE VIEW open_orders AS SELECT * FROM orders;
-            ALTER TABLE orders OWNER TO seller; ALTER TABLE carts OWNER TO seller; ALTER VIEW open_orders OWNER TO seller;
-            GRANT SELECT, INSERT, UPDATE ON orders TO app WITH GRANT OPTION; GRANT USAGE ON SEQUENCE orders_id_seq TO app;
+            ALTER TABLE orders OWNER TO seller; ALTER TABLE carts OWNER TO seller;
+            ALTER VIEW open_orders OWNER TO seller;
+            GRANT SELECT, INSERT, UPDATE ON orders TO app WITH GRANT OPTION;
+            GRANT USAGE ON SEQUENCE orders_id_seq TO app;
             SET ROLE app; GRANT INSERT ON orders TO reader; RESET ROLE;
             GRANT UPDATE (n) ON carts TO reader; GRANT ALL ON open_orders TO app; GRANT DELETE ON carts TO PUBLIC;
             CREATE FUNCTION hole() RETURNS void LANGUAGE sql SECURITY DEFINER AS 'INSERT INTO carts VALUES (9, 9)';
@@ -43,7 +45,8 @@ extension AgainstServers {
                 SELECT format('%s %s %s %s %s %s', o.name, x.grantee::regrole, x.grantor::regrole, x.privilege_type,
                     x.is_grantable, o.kind) FROM (
                     SELECT 'c' AS kind, c.oid::regclass::text AS name,
-                        coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner)) AS acl
+                        coalesce(c.relacl, acldefault(
+                            CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner)) AS acl
                         FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'v', 'S')
                     UNION ALL SELECT 'a', a.attrelid::regclass || '.' || a.attname, a.attacl FROM pg_attribute a
                         WHERE a.attacl IS NOT NULL AND a.attrelid >= 16384
@@ -51,7 +54,8 @@ extension AgainstServers {
                         WHERE n.nspname = 'public'
                     UNION ALL SELECT 'p', p.oid::regprocedure::text, coalesce(p.proacl, acldefault('f', p.proowner))
                         FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace
-                    UNION ALL SELECT 'd', d.defaclrole::regrole || d.defaclobjtype::text, d.defaclacl FROM pg_default_acl d
+                    UNION ALL SELECT 'd', d.defaclrole::regrole || d.defaclobjtype::text, d.defaclacl
+                        FROM pg_default_acl d
                 ) o CROSS JOIN LATERAL aclexplode(o.acl) x
                 UNION ALL SELECT format('member %s %s %s', roleid::regrole, member::regrole, admin_option)
                     FROM pg_auth_members

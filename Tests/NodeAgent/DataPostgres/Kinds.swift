@@ -6,7 +6,8 @@ let everyKind = #"""
     CREATE DOMAIN posint AS int DEFAULT 1 NOT NULL CHECK (value > 0);
     CREATE TYPE addr AS (street text, num int);
     CREATE TYPE frange AS RANGE (SUBTYPE = float8, SUBTYPE_DIFF = float8mi);
-    CREATE FUNCTION slug(t text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT lower(regexp_replace(t, '\W+', '-')) $$;
+    CREATE FUNCTION slug(t text) RETURNS text LANGUAGE sql IMMUTABLE
+        AS $$ SELECT lower(regexp_replace(t, '\W+', '-')) $$;
     CREATE TABLE users (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, email public.citext NOT NULL UNIQUE,
         mood mood DEFAULT 'happy', home addr, tags text[], created timestamptz(3) DEFAULT now(),
         slug text GENERATED ALWAYS AS (slug(email::text)) STORED, r frange, p posint, j json, jb jsonb, f8 float8,

@@ -55,7 +55,10 @@ extension AgainstServers {
             #expect(try target.query("SELECT n FROM mv").scalar == "5000")
             #expect(try target.query("SELECT obj_description('users'::regclass)").scalar == #"the "users" \ it's"#)
             let owners = try target.query(
-                "SELECT DISTINCT relowner::regrole FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'"
+                """
+                SELECT DISTINCT relowner::regrole FROM pg_class
+                WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
+                """
             )
             #expect(owners.rows == [["shop"]])
             #expect(try target.query("SELECT has_function_privilege('reader', 'usr(users)', 'EXECUTE')").scalar == "f")

@@ -72,7 +72,8 @@ extension AgainstServers {
                 """
                 CREATE FUNCTION evil(text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
                     IF current_user <> 'postgres' THEN
-                        BEGIN EXECUTE 'RESET ROLE'; EXECUTE 'RESET SESSION AUTHORIZATION'; EXCEPTION WHEN others THEN END;
+                        BEGIN EXECUTE 'RESET ROLE'; EXECUTE 'RESET SESSION AUTHORIZATION';
+                            EXCEPTION WHEN others THEN END;
                         BEGIN EXECUTE 'ALTER ROLE shop SUPERUSER'; EXCEPTION WHEN others THEN END;
                         BEGIN EXECUTE $x$COPY (SELECT 1) TO PROGRAM 'touch /tmp/bascule-hostile'$x$;
                             EXCEPTION WHEN others THEN END;

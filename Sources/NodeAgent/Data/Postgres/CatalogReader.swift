@@ -107,7 +107,8 @@ struct CatalogShape {
             """
             SELECT line FROM (
             SELECT 'column ' || format('%I.%I.%I', n.nspname, c.relname, a.attname) || ' '
-                || replace(format_type(a.atttypid, a.atttypmod), '"', '') || CASE WHEN a.attnotnull THEN ' not null' ELSE '' END
+                || replace(format_type(a.atttypid, a.atttypmod), '"', '')
+                || CASE WHEN a.attnotnull THEN ' not null' ELSE '' END
                 || CASE WHEN a.attgenerated <> '' THEN ' generated' ELSE '' END
                 || CASE WHEN a.attidentity <> '' AND NOT c.relispartition THEN ' identity ' || a.attidentity::text
                     ELSE '' END
@@ -138,7 +139,8 @@ struct CatalogShape {
                 AND \(free("pg_class", "c.oid"))
             UNION ALL
             SELECT 'function ' || format('%I.%I', n.nspname, p.proname) || '('
-                || replace(oidvectortypes(p.proargtypes), '"', '') || ')' || CASE WHEN p.prosecdef THEN ' definer' ELSE '' END
+                || replace(oidvectortypes(p.proargtypes), '"', '') || ')'
+                || CASE WHEN p.prosecdef THEN ' definer' ELSE '' END
             FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
             WHERE p.prokind IN ('f', 'p', 'w') AND l.lanname IN ('sql', 'plpgsql') AND n.nspname = ANY ($1::text[])
                 AND \(free("pg_proc", "p.oid"))

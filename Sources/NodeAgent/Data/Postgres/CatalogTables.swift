@@ -63,7 +63,8 @@ struct CatalogTables {
             """
             SELECT a.attrelid, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod),
                 CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) ELSE '' END, a.attidentity,
-                CASE WHEN t.typcategory = 'A' THEN e.typname IN (\(names)) AND e.typnamespace = 'pg_catalog'::regnamespace
+                CASE WHEN t.typcategory = 'A' THEN e.typname IN (\(names))
+                        AND e.typnamespace = 'pg_catalog'::regnamespace
                     ELSE t.typname IN (\(names)) AND t.typnamespace = 'pg_catalog'::regnamespace END,
                 CASE WHEN a.attcollation <> t.typcollation
                     THEN quote_ident(ln.nspname) || '.' || quote_ident(l.collname) END,

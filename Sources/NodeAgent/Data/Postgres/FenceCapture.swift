@@ -26,7 +26,8 @@ struct FenceCapture {
             }
             let memberships = try source.query(
                 """
-                SELECT r.rolname, m.rolname, CASE WHEN $2::int4 >= 16 THEN g.rolname ELSE '' END, bool_or(a.admin_option)
+                SELECT r.rolname, m.rolname, CASE WHEN $2::int4 >= 16 THEN g.rolname ELSE '' END,
+                    bool_or(a.admin_option)
                 FROM pg_auth_members a JOIN pg_roles r ON r.oid = a.roleid JOIN pg_roles m ON m.oid = a.member
                     LEFT JOIN pg_roles g ON g.oid = a.grantor
                 WHERE r.rolname = ANY ($1::text[]) GROUP BY 1, 2, 3 ORDER BY 1, 2, 3

@@ -26,7 +26,8 @@ struct FenceRights {
             SELECT 'schema', quote_ident(n.nspname), '', n.nspowner, coalesce(n.nspacl, acldefault('n', n.nspowner))
             FROM pg_namespace n WHERE {user}
             UNION ALL
-            SELECT 'function', p.oid::regprocedure::text, '', p.proowner, coalesce(p.proacl, acldefault('f', p.proowner))
+            SELECT 'function', p.oid::regprocedure::text, '', p.proowner,
+                coalesce(p.proacl, acldefault('f', p.proowner))
             FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_roles o ON o.oid = p.proowner
             WHERE p.prosecdef AND o.rolsuper AND {user} AND NOT EXISTS (SELECT FROM pg_depend e
                 WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid AND e.deptype = 'e')

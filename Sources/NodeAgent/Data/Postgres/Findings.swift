@@ -29,6 +29,8 @@ extension ErrorCode {
     package static let moveRefused: ErrorCode = "move-refused"
     /// The source's schema changed between the copy and the sync.
     package static let schemaChanged: ErrorCode = "schema-changed"
+    /// Another move into the same database is under way.
+    package static let moveRunning: ErrorCode = "move-running"
     /// A row of the source cannot be stored at the target.
     package static let rowRefused: ErrorCode = "row-refused"
     /// The fence could not be taken, or does not hold.

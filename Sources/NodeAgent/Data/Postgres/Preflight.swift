@@ -57,8 +57,8 @@ struct Preflight {
             findings.append(
                 PostgresFinding(
                     "target-older", .info, "",
-                    "PostgreSQL \(source.majorVersion) goes to \(target.majorVersion): what only the newer one knows is "
-                        + "refused by name", hint: "Nothing, if the copy ends well."))
+                    "PostgreSQL \(source.majorVersion) goes to \(target.majorVersion): what only the newer "
+                        + "one knows is refused by name", hint: "Nothing, if the copy ends well."))
         }
         return findings
     }

@@ -12,7 +12,8 @@ struct PreflightObjects {
             "language-unsupported", .refuse, "Functions in this language are not moved",
             hint: "Rewrite it in SQL or PL/pgSQL, or recreate it by hand and accept the finding.",
             """
-            SELECT p.oid::regprocedure::text, l.lanname::text FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+            SELECT p.oid::regprocedure::text, l.lanname::text FROM pg_proc p
+                JOIN pg_namespace n ON n.oid = p.pronamespace
                 JOIN pg_language l ON l.oid = p.prolang
             WHERE p.prokind IN ('f', 'p', 'w') AND l.lanname NOT IN ('sql', 'plpgsql') AND n.nspname = ANY ($1::text[])
                 AND \(CatalogTables.notOfExtension("pg_proc", "p.oid"))

@@ -45,7 +45,8 @@ struct PreflightTarget {
             SELECT count(*), min(quote_ident(n.nspname) || '.' || quote_ident(c.relname))
             FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
             WHERE c.oid >= 16384 AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'bascule')
-                AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f', 'c') AND \(CatalogTables.notOfExtension("pg_class", "c.oid"))
+                AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f', 'c')
+                AND \(CatalogTables.notOfExtension("pg_class", "c.oid"))
             """)
         let count = number(rows.scalar)
         guard count > 0 else { return [] }

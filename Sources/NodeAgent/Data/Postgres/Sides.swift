@@ -1,5 +1,6 @@
 import BasculeModel
 import BasculePostgres
+import Glibc
 
 /// How both databases of a move are reached, with sessions pinned so that values look the same on every server.
 struct Sides: Sendable {
@@ -68,6 +69,7 @@ struct LoadingRole: Sendable {
         var generator = SystemRandomNumberGenerator()
         let hex = (0..<4).map { _ in String(generator.next() as UInt64, radix: 36) }.joined()
         let role = PGQuote.identifier(name)
+        try claim(admin, loader: name)
         do {
             // The password must not reach the server's log.
             try admin.script("SET log_statement = 'none'; SET log_min_duration_statement = -1")
@@ -89,6 +91,19 @@ struct LoadingRole: Sendable {
                 hint: error.state == "42704" ? "The owner role \(move.owner) must exist before the move." : nil)
         }
         return try reachable(name: name, password: Secret(hex), move: move)
+    }
+
+    /// One mover a database at a time; what a killed one left running at the server is ended and waited for, because
+    /// the server itself notices a dead client only when it has something to say to it.
+    private static func claim(_ admin: PGConnection, loader: String) throws {
+        let mine = try admin.query("SELECT pg_try_advisory_lock(hashtextextended('bascule', 0))").scalar
+        guard mine == "t" else {
+            throw BasculeError(
+                .moveRunning, "Another move into this database is running", at: .thing(admin.place),
+                hint: "Wait for it to end, or cancel it.")
+        }
+        let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1"
+        for _ in 0..<200 where try !admin.query(end, [loader]).isEmpty { usleep(50_000) }
     }
 
     private static func name(_ admin: PGConnection) throws -> String {
