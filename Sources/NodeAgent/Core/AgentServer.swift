@@ -18,6 +18,7 @@ package final class AgentServer: Sendable {
     /// Serves for ever. Throws where the socket cannot be opened or the journal is damaged.
     package func run() async throws {
         signal(SIGPIPE, SIG_IGN)
+        do { try ResourceKeeper.repair(services.context()) } catch { services.log("repairs failed: \(error)") }
         try await keeper.resume()
         do { try services.edge.restore() } catch { services.log("the edge could not be restored: \(error)") }
         try DurableFile.makeDirectory(services.paths.runtime, mode: 0o755)

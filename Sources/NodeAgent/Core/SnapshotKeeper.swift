@@ -3,6 +3,7 @@ import BasculeProtocol
 import BasculeResources
 import FoundationEssentials
 import Glibc
+import Synchronization
 
 /// The configuration of before each segment: a list of captures, written before the change that it can undo.
 struct SnapshotKeeper: Sendable {
@@ -15,19 +16,23 @@ struct SnapshotKeeper: Sendable {
     }
 
     let paths: AgentPaths
+    /// Steps of one segment run side by side and share one snapshot.
+    private static let lock = Mutex(())
 
     private func path(_ segment: SegmentID) -> String { "\(paths.snapshots)/\(segment.rawValue).json" }
 
     /// Adds what stands now; a resource that this segment has captured before keeps its first capture.
     func add(_ captures: [(ResourceID, Capture)], to segment: SegmentID, of plan: PlanID) throws {
-        var snapshot =
-            try DurableFile.load(Snapshot.self, from: path(segment))
-            ?? Snapshot(plan: plan, time: WallClock.now(), captures: [:], order: [])
-        for (id, capture) in captures where snapshot.captures[id] == nil {
-            snapshot.captures[id] = capture
-            snapshot.order.append(id)
+        try Self.lock.withLock { _ in
+            var snapshot =
+                try DurableFile.load(Snapshot.self, from: path(segment))
+                ?? Snapshot(plan: plan, time: WallClock.now(), captures: [:], order: [])
+            for (id, capture) in captures where snapshot.captures[id] == nil {
+                snapshot.captures[id] = capture
+                snapshot.order.append(id)
+            }
+            try DurableFile.save(snapshot, to: path(segment))
         }
-        try DurableFile.save(snapshot, to: path(segment))
     }
 
     /// All snapshots, oldest first.
