@@ -165,7 +165,8 @@ package struct PostgresFenceProof: Hashable, Codable, Sendable {
         self.holes = holes
         self.findings = findings
     }
-    /// True when every attempt by a role that is no superuser was refused by a missing right, and no hole is left.
+    /// A row policy may refuse an insert with the same SQLSTATE as a missing right: that is why `holes`, which rests on
+    /// rights alone, must be empty too. True when every attempt by a role that is no superuser was refused by a missing right, and no hole is left.
     package var holds: Bool {
         holes.isEmpty && !attempts.isEmpty && attempts.allSatisfy { $0.outcome != .notRefused }
     }
