@@ -31,7 +31,8 @@ final class FilesFixture {
             "AuthorizedKeysFile \(directory.path)/login.pub", "StrictModes no", "UsePAM no", "PidFile none",
             "PermitRootLogin prohibit-password",
         ]
-        try lines.joined(separator: "\n").write(to: directory.appending(path: "sshd"), atomically: true, encoding: .utf8)
+        try lines.joined(separator: "\n").write(
+            to: directory.appending(path: "sshd"), atomically: true, encoding: .utf8)
         let key = try String(contentsOf: directory.appending(path: "host.pub"), encoding: .utf8)
         move = FilesMove(
             from: "\(NSUserName())@127.0.0.1:\(source.path)", hostKey: key, identity: directory.path + "/login",
@@ -66,7 +67,9 @@ final class FilesFixture {
     }
 
     func fill() throws {
-        let names = ["plain", "-rf", " lead", "new\nline", "quo'te\"$(id)`x`;*", "\\back", "café"].map { Array($0.utf8) }
+        let names = ["plain", "-rf", " lead", "new\nline", "quo'te\"$(id)`x`;*", "\\back", "café"].map {
+            Array($0.utf8)
+        }
         for name in names + [[98, 255, 254]] { try write(name, name, in: source) }
         let deep = source.appending(path: "a/b")
         try FileManager.default.createDirectory(at: deep, withIntermediateDirectories: true)
@@ -153,7 +156,8 @@ struct FilesMoverTests {
 
     @Test func aCutCopyGoesOnWithHalfAFile() throws {
         let fixture = try FilesFixture()
-        try fixture.write(Array("big".utf8), (0..<4_000_000).map { UInt8(truncatingIfNeeded: $0 &* 31 >> 3) }, in: fixture.source)
+        try fixture.write(
+            Array("big".utf8), (0..<4_000_000).map { UInt8(truncatingIfNeeded: $0 &* 31 >> 3) }, in: fixture.source)
         fixture.move.maxKiBPerSecond = 1500
         let started = Date()
         let error = #expect(throws: BasculeError.self) {
@@ -174,7 +178,8 @@ struct FilesMoverTests {
 
     @Test func onlyTheDeclaredHostKeyIsBelieved() throws {
         let fixture = try FilesFixture()
-        fixture.move.hostKey = try String(contentsOf: fixture.directory.appending(path: "stranger.pub"), encoding: .utf8)
+        fixture.move.hostKey = try String(
+            contentsOf: fixture.directory.appending(path: "stranger.pub"), encoding: .utf8)
         let changed = #expect(throws: BasculeError.self) { try FilesMover.run(.copy(fixture.move)) }
         #expect(changed?.code == .filesSourceUnreachable)
         #expect(changed?.message.contains("host key") == true)
@@ -185,7 +190,8 @@ struct FilesMoverTests {
     }
 
     @Test(arguments: [
-        "host:/x", "u@h", "u@h:relative", "-u@h:/x", "u@-oProxyCommand=x:/x", "u@h:/", "u@h h:/x", "u@h:/a\nb", "u;id@h:/x",
+        "host:/x", "u@h", "u@h:relative", "-u@h:/x", "u@-oProxyCommand=x:/x", "u@h:/", "u@h h:/x", "u@h:/a\nb",
+        "u;id@h:/x",
     ])
     func badSourcesAreRefused(from: String) {
         let move = FilesMove(from: from, hostKey: "ssh-ed25519 AAAA", identity: "/k", to: "/t")

@@ -27,7 +27,9 @@ private final class ScriptedStream: ByteStream, @unchecked Sendable {
 }
 
 struct RedisCodecTests {
-    private func replies(_ text: String, count: Int, step: Int, limits: RedisLimits = RedisLimits()) throws -> [RedisValue] {
+    private func replies(_ text: String, count: Int, step: Int, limits: RedisLimits = RedisLimits()) throws
+        -> [RedisValue]
+    {
         let stream = ScriptedStream(text, step: step)
         var reader = RedisReplyReader(limits: limits)
         return try (0..<count).map { _ in try reader.next(from: stream, deadline: .seconds(5)) }
@@ -36,7 +38,8 @@ struct RedisCodecTests {
     @Test(arguments: [1, 2, 3, 7, 100_000])
     func repliesArriveInAnyPieces(step: Int) throws {
         let long = String(repeating: "x", count: 70_000)
-        let text = "+OK\r\n-ERR no\r\n:-42\r\n$-1\r\n*-1\r\n$0\r\n\r\n*2\r\n$3\r\na\r\n\r\n*1\r\n:7\r\n$70000\r\n\(long)\r\n+end\r\n"
+        let text =
+            "+OK\r\n-ERR no\r\n:-42\r\n$-1\r\n*-1\r\n$0\r\n\r\n*2\r\n$3\r\na\r\n\r\n*1\r\n:7\r\n$70000\r\n\(long)\r\n+end\r\n"
         let expected: [RedisValue] = [
             .simple("OK"), .error("ERR no"), .integer(-42), .null, .null, .bulk([]),
             .array([.bulk(Array("a\r\n".utf8)), .array([.integer(7)])]), .bulk(Array(long.utf8)), .simple("end"),
@@ -53,7 +56,9 @@ struct RedisCodecTests {
     }
 
     @Test func anEndlessLineEnds() {
-        #expect(throws: BasculeError.self) { try replies("+" + String(repeating: "x", count: 200_000), count: 1, step: 5000) }
+        #expect(throws: BasculeError.self) {
+            try replies("+" + String(repeating: "x", count: 200_000), count: 1, step: 5000)
+        }
     }
 
     @Test func addresses() throws {
@@ -71,7 +76,9 @@ struct RedisCodecTests {
         #expect(try RedisAddress(url: Secret("redis://h.example")).isExposed)
     }
 
-    @Test(arguments: ["", "hunter2", "http://hunter2@h", "redis://hunter2@", "redis://h:0", "redis://u:hunter2%2@h", "redis://h/x"])
+    @Test(arguments: [
+        "", "hunter2", "http://hunter2@h", "redis://hunter2@", "redis://h:0", "redis://u:hunter2%2@h", "redis://h/x",
+    ])
     func badAddressesAreRefusedWithoutRepeatingThem(url: String) {
         let error = #expect(throws: BasculeError.self) { try RedisAddress(url: Secret(url)) }
         #expect(error?.code == .redisAddressInvalid)

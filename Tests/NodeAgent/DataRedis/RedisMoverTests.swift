@@ -47,7 +47,8 @@ struct RedisMoverTests {
         _ = try pair.run(RedisTask.copy)
         try pair.target.run(
             "SET key:1 other", "DEL key:2", "SET more 1", "PEXPIRE session 9000000", "ZINCRBY scores 0.000000001 c",
-            "XACK jobs workers 4-1", "SETRANGE big:string 70000 x", "DEL big:list", "SET big:list 1", "EXPIRE key:3 999")
+            "XACK jobs workers 4-1", "SETRANGE big:string 70000 x", "DEL big:list", "SET big:list 1", "EXPIRE key:3 999"
+        )
         let report = try pair.run(RedisTask.verify)
         #expect(!report.isEqual)
         let found = Dictionary(uniqueKeysWithValues: report.differences.map { ($0.key, $0.kind) })
@@ -87,7 +88,8 @@ struct RedisMoverTests {
             #expect(error.code == .redisTargetNotEmpty)
         }
         #expect(try pair.target.run("GET both")[0].text == "target")
-        #expect(try pair.run(RedisTask.preflight).findings.contains { $0.code == .targetNotEmpty && $0.weight == .refuse })
+        #expect(
+            try pair.run(RedisTask.preflight).findings.contains { $0.code == .targetNotEmpty && $0.weight == .refuse })
         pair.move.existing = .merge
         _ = try pair.run(RedisTask.copy)
         _ = try pair.run(RedisTask.sync)

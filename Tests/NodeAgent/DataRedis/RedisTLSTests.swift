@@ -31,7 +31,9 @@ struct RedisTLSTests {
         let target = try RedisFixture()
         var move = RedisMove(source: "SOURCE", target: RedisTarget(.host("127.0.0.1", port: target.port)))
 
-        func copy(_ url: String) throws -> RedisReport { try RedisMover.run(.copy(move), resolve: { _ in Secret(url) }) }
+        func copy(_ url: String) throws -> RedisReport {
+            try RedisMover.run(.copy(move), resolve: { _ in Secret(url) })
+        }
         let good = "rediss://:s%25cret@localhost:\(port)"
         let unknown = #expect(throws: BasculeError.self) { try copy(good) }
         #expect(unknown?.code == "tls-verification-failed")

@@ -55,13 +55,16 @@ struct FilesPass {
             report.sourceFiles = census.files
             report.sourceBytes = census.bytes
             if census.special > 0 {
-                report.findings.append(FilesFinding(
-                    .specialFiles, .warn, "\(census.special) sockets, pipes or devices at the source do not travel"))
+                report.findings.append(
+                    FilesFinding(
+                        .specialFiles, .warn, "\(census.special) sockets, pipes or devices at the source do not travel")
+                )
             }
             report.findings += try space(census)
         } catch let error as BasculeError where error.code == .filesSourceRestricted {
-            report.findings.append(FilesFinding(
-                .restricted, .refuse, "The source cannot be counted or hashed: \(error.cause ?? error.message)"))
+            report.findings.append(
+                FilesFinding(
+                    .restricted, .refuse, "The source cannot be counted or hashed: \(error.cause ?? error.message)"))
         }
         if let finding = try notEmpty() { report.findings.append(finding) }
         return report
@@ -83,15 +86,19 @@ struct FilesPass {
         var out: [FilesFinding] = []
         let needed = max(0, census.bytes - present)
         if needed > free {
-            out.append(FilesFinding(
-                .space, .refuse, "The files take \(needed >> 20) MiB more, the target has \(free >> 20) MiB free"))
+            out.append(
+                FilesFinding(
+                    .space, .refuse, "The files take \(needed >> 20) MiB more, the target has \(free >> 20) MiB free"))
         } else if needed > free / 10 * 9 {
-            out.append(FilesFinding(.space, .warn, "The files would leave less than a tenth of the target's space free"))
+            out.append(
+                FilesFinding(.space, .warn, "The files would leave less than a tenth of the target's space free"))
         }
         // Some file systems make inodes as they need them, and say 0.
         if status.f_files > 0, census.inodes > Int(clamping: status.f_favail) {
-            out.append(FilesFinding(
-                .space, .refuse, "The source has \(census.inodes) entries, the target \(status.f_favail) inodes free"))
+            out.append(
+                FilesFinding(
+                    .space, .refuse,
+                    "The source has \(census.inodes) entries, the target \(status.f_favail) inodes free"))
         }
         return out
     }
@@ -102,9 +109,11 @@ struct FilesPass {
             guard kind == S_IFREG else { return true }
             var status = stat()
             let found = (name + [0]).withUnsafeBufferPointer { bytes in
-                bytes.withMemoryRebound(to: CChar.self) { $0.baseAddress.map {
-                    fstatat(parent, $0, &status, AT_SYMLINK_NOFOLLOW)
-                } }
+                bytes.withMemoryRebound(to: CChar.self) {
+                    $0.baseAddress.map {
+                        fstatat(parent, $0, &status, AT_SYMLINK_NOFOLLOW)
+                    }
+                }
             }
             if found == 0 { sum += Int64(status.st_size) }
             return true

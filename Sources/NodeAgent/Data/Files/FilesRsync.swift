@@ -29,7 +29,8 @@ struct FilesRsync {
             // 10, 12, 30, 35, 255: the connection; what is there already stays.
             let isConnection = [10, 12, 30, 35, 255].contains(ending.status)
             let text = String(decoding: ending.complaint, as: UTF8.self)
-            let isHopeless = text.contains("Host key verification failed") || text.contains("Permission denied (")
+            let isHopeless =
+                text.contains("Host key verification failed") || text.contains("Permission denied (")
                 || text.contains("not found") || text.contains("No space left")
             guard isConnection, !isHopeless, attempt < 5 else { throw failure(ending) }
             attempt += 1
@@ -42,7 +43,8 @@ struct FilesRsync {
         var out = [
             "--recursive", "--links", "--perms", "--times", "--safe-links", "--chmod=ug-s", "--numeric-ids",
             "--partial-dir=\(FilesTree.partial)", "--temp-dir=\(move.to)/\(FilesTree.own)/transfer",
-            "--exclude=/\(FilesTree.own)", "--secluded-args", "--no-human-readable", "--info=progress2,name0,nonreg0,symsafe0",
+            "--exclude=/\(FilesTree.own)", "--secluded-args", "--no-human-readable",
+            "--info=progress2,name0,nonreg0,symsafe0",
             "--stats", "--timeout=60", "--rsh=\(source.remoteShell)",
         ]
         if thorough { out.append("--checksum") }

@@ -19,7 +19,8 @@ final class FilesSource {
         guard key.count >= 2, Self.isPlain(key[0], "-@."), Self.isPlain(key[1], "+/=") else {
             throw Self.invalid("The host key is not a type and its base64", move.from)
         }
-        guard move.identity.hasPrefix("/"), !move.identity.utf8.contains(where: { $0 < 32 || "\"%$\\".utf8.contains($0) })
+        guard move.identity.hasPrefix("/"),
+            !move.identity.utf8.contains(where: { $0 < 32 || "\"%$\\".utf8.contains($0) })
         else { throw Self.invalid("The path of the private key is not absolute and plain", move.from) }
         var template = Array("/tmp/bascule-ssh-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else {
@@ -54,7 +55,9 @@ final class FilesSource {
         let quoted = "'" + path.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
         return FilesCommand(
             program: "ssh",
-            arguments: ["-F", configuration, "-T", "--", Self.alias, "cd -- \(quoted) && export LC_ALL=C && \(script)"],
+            arguments: [
+                "-F", configuration, "-T", "--", Self.alias, "cd -- \(quoted) && export LC_ALL=C && \(script)",
+            ],
             isCancelled: isCancelled)
     }
 
@@ -71,7 +74,8 @@ final class FilesSource {
                 ? "Add the node's public key to the account's authorized_keys."
                 : "Check host, port and firewall from the node."
         return BasculeError(
-            .filesSourceUnreachable, isKey ? "The source's host key is not the declared one" : "SSH to the source failed",
+            .filesSourceUnreachable,
+            isKey ? "The source's host key is not the declared one" : "SSH to the source failed",
             at: .thing("\(user)@\(host)"), cause: printable(ending.complaint.suffix(300), limit: 400), hint: hint)
     }
 
@@ -91,7 +95,9 @@ final class FilesSource {
         let user = from[..<at]
         let rest = from[from.index(after: at)...]
         let afterHost = rest.hasPrefix("[") ? rest.firstIndex(of: "]") ?? rest.startIndex : rest.startIndex
-        guard let colon = rest[afterHost...].firstIndex(of: ":") else { throw invalid("The source names no path", from) }
+        guard let colon = rest[afterHost...].firstIndex(of: ":") else {
+            throw invalid("The source names no path", from)
+        }
         let path = rest[rest.index(after: colon)...]
         var host = rest[..<colon]
         if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }

@@ -94,7 +94,8 @@ package struct RedisAddress: Sendable, Equatable, CustomStringConvertible {
                 out.append(byte)
                 continue
             }
-            guard bytes.count >= 2, let value = UInt8(String(decoding: bytes.prefix(2), as: UTF8.self), radix: 16) else {
+            guard bytes.count >= 2, let value = UInt8(String(decoding: bytes.prefix(2), as: UTF8.self), radix: 16)
+            else {
                 throw invalid("a percent sign in its login is not followed by two hexadecimal digits")
             }
             out.append(value)

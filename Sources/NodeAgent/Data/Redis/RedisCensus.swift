@@ -33,7 +33,8 @@ struct RedisCensus {
     /// Only the target itself can say whether it has the module; asked once a type.
     private mutating func isRestorable(_ state: RedisKeyState) throws -> Bool {
         guard method == .dump, foreign[state.type.name] == nil else { return false }
-        guard let payload = try session.source().connection.answer(of: RedisCommand("DUMP").with(state.key)).bytes else {
+        guard let payload = try session.source().connection.answer(of: RedisCommand("DUMP").with(state.key)).bytes
+        else {
             return false
         }
         let name = RedisInternal.temporary("probe", 1)
@@ -48,23 +49,27 @@ struct RedisCensus {
     func findings() throws -> [RedisFinding] {
         var out: [RedisFinding] = []
         for (name, found) in foreign.sorted(by: { $0.key < $1.key }) {
-            out.append(RedisFinding(
-                .unsupportedTypes, .refuse,
-                "The target cannot hold \(found.count) keys of type \(name), such as "
-                    + printable(found.example, limit: 60)))
+            out.append(
+                RedisFinding(
+                    .unsupportedTypes, .refuse,
+                    "The target cannot hold \(found.count) keys of type \(name), such as "
+                        + printable(found.example, limit: 60)))
         }
         if big > 0, let biggest {
-            out.append(RedisFinding(
-                .bigKeys, .info,
-                "\(big) keys travel in parts; the biggest takes \(biggest.size >> 10) KiB: "
-                    + printable(biggest.key, limit: 60)))
+            out.append(
+                RedisFinding(
+                    .bigKeys, .info,
+                    "\(big) keys travel in parts; the biggest takes \(biggest.size >> 10) KiB: "
+                        + printable(biggest.key, limit: 60)))
         }
         let source = try session.source()
         let target = try session.target()
         if source.hasFieldExpiries, method == .commands || !target.isAtLeast(7, 4) {
-            out.append(RedisFinding(
-                .fieldExpiries, .refuse,
-                "The source has hashes whose fields expire; at the target (\(target.versionText)) they would never"))
+            out.append(
+                RedisFinding(
+                    .fieldExpiries, .refuse,
+                    "The source has hashes whose fields expire; at the target (\(target.versionText)) they would never")
+            )
         }
         return out
     }

@@ -88,7 +88,8 @@ package final class RedisConnection {
 
     /// An error for a reply of a shape that the command never has.
     func unexpected(_ command: String) -> BasculeError {
-        BasculeError(.protocolViolation, "The Redis server answered \(command) with something unexpected", at: .thing(peer))
+        BasculeError(
+            .protocolViolation, "The Redis server answered \(command) with something unexpected", at: .thing(peer))
     }
 
     /// One page of the keys of a pattern, and the cursor of the next page, "0" at the end.

@@ -10,18 +10,22 @@ struct RedisPreflight {
         let source = try session.source()
         let target = try session.target()
         let move = session.move
-        var found = [RedisFinding(
-            .versions, .info, "The source runs Redis \(source.versionText), the target \(target.versionText)")]
+        var found = [
+            RedisFinding(
+                .versions, .info, "The source runs Redis \(source.versionText), the target \(target.versionText)")
+        ]
         if source.info.isEmpty || target.info.isEmpty {
             found.append(RedisFinding(.unknown, .warn, "A side refuses INFO, so that limits and versions are unknown"))
         }
         for (name, server) in [("source", source), ("target", target)] where server.info["cluster_enabled"] == "1" {
-            found.append(RedisFinding(
-                .cluster, .refuse, "The \(name) is a Redis Cluster; one connection sees only a part of its keys"))
+            found.append(
+                RedisFinding(
+                    .cluster, .refuse, "The \(name) is a Redis Cluster; one connection sees only a part of its keys"))
         }
         if session.sourceIsExposed {
-            found.append(RedisFinding(
-                .plainText, .warn, "The source's address is redis://: password and data travel unencrypted"))
+            found.append(
+                RedisFinding(
+                    .plainText, .warn, "The source's address is redis://: password and data travel unencrypted"))
         }
         found += try eviction(target)
         found += memory(source, target)
@@ -47,12 +51,17 @@ struct RedisPreflight {
         }
         switch session.move.purpose {
         case .durable where policy != "noeviction":
-            return [RedisFinding(
-                .evictionPolicy, .refuse,
-                "The target evicts keys (\(printable(policy.utf8))), but it is for durable data: noeviction is needed")]
+            return [
+                RedisFinding(
+                    .evictionPolicy, .refuse,
+                    "The target evicts keys (\(printable(policy.utf8))), but it is for durable data: noeviction is needed"
+                )
+            ]
         case .cache where policy == "noeviction":
-            return [RedisFinding(
-                .evictionPolicy, .warn, "The target is a cache but never evicts: writes fail when it is full")]
+            return [
+                RedisFinding(
+                    .evictionPolicy, .warn, "The target is a cache but never evicts: writes fail when it is full")
+            ]
         default: return []
         }
     }
@@ -80,8 +89,10 @@ struct RedisPreflight {
         repeat {
             let page = try target.connection.scan(cursor: cursor, pattern: session.move.keys, count: 1000)
             if let key = page.keys.first {
-                return [RedisFinding(
-                    .targetNotEmpty, .refuse, "The target already holds keys, such as \(printable(key, limit: 60))")]
+                return [
+                    RedisFinding(
+                        .targetNotEmpty, .refuse, "The target already holds keys, such as \(printable(key, limit: 60))")
+                ]
             }
             cursor = page.next
         } while cursor != Array("0".utf8)
@@ -117,8 +128,11 @@ struct RedisPreflight {
             return seconds * 1000 + micros / 1000 - (before + RedisClock.now()) / 2
         }
         guard let left = try offset(source), let right = try offset(target), abs(left - right) > 1000 else { return [] }
-        return [RedisFinding(
-            .clockSkew, .warn, "The clocks of source and target differ by \(abs(left - right)) ms; expiries shift by it")]
+        return [
+            RedisFinding(
+                .clockSkew, .warn,
+                "The clocks of source and target differ by \(abs(left - right)) ms; expiries shift by it")
+        ]
     }
 
     /// Really dumps one key and restores it at the target under a temporary name.

@@ -75,7 +75,9 @@ struct RedisReplyReader {
         while true {
             while scanned < end {
                 if buffer[scanned] == 10 {
-                    guard scanned > start, buffer[scanned - 1] == 13 else { throw violation("a bare line feed", stream) }
+                    guard scanned > start, buffer[scanned - 1] == 13 else {
+                        throw violation("a bare line feed", stream)
+                    }
                     let line = Array(buffer[start..<(scanned - 1)])
                     start = scanned + 1
                     return line

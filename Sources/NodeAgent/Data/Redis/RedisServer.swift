@@ -82,7 +82,8 @@ final class RedisServer {
     /// Remembers that the server lacks a command, if that is what it said; else throws what it said.
     private func learn(_ text: String, _ command: String) throws {
         let lower = text.lowercased()
-        guard lower.contains("unknown") || lower.contains("not available") || lower.contains("noperm")
+        guard
+            lower.contains("unknown") || lower.contains("not available") || lower.contains("noperm")
                 || lower.contains("unsupported") || lower.contains("not allowed")
         else { throw refusal(text, to: command, at: peer) }
         missing.insert(command)
