@@ -16,7 +16,7 @@ struct Bisect {
         var shown: String
     }
 
-    func run(_ table: Table, rows: Int64) throws -> [PostgresRowDifference] {
+    func run(_ table: PGTable, rows: Int64) throws -> [PostgresRowDifference] {
         let buckets = max(16, min(16384, rows / 256))
         let left = try query(source, byBucket(table, buckets), table)
         let right = try query(target, byBucket(table, buckets), table)
@@ -32,7 +32,7 @@ struct Bisect {
     }
 
     private func compare(
-        _ left: [String: Entry], _ right: [String: Entry], _ table: Table
+        _ left: [String: Entry], _ right: [String: Entry], _ table: PGTable
     ) -> [PostgresRowDifference] {
         Set(left.keys).union(right.keys).sorted().compactMap { key in
             let (one, other) = (left[key], right[key])
@@ -53,7 +53,7 @@ struct Bisect {
         }
     }
 
-    private func rows(_ table: Table) -> String {
+    private func rows(_ table: PGTable) -> String {
         let key =
             table.key.isEmpty
             ? "''" : "ROW(\(table.key.map { PGQuote.identifier($0) }.joined(separator: ", ")))::text COLLATE \"C\""
@@ -61,19 +61,19 @@ struct Bisect {
             "SELECT \(key) AS k, ctid AS place, \(RowHash.wire(table.columns)) AS h FROM ONLY \(table.quoted) OFFSET 0"
     }
 
-    private func bucket(_ table: Table, _ buckets: Int64) -> String {
+    private func bucket(_ table: PGTable, _ buckets: Int64) -> String {
         let number = table.key.isEmpty ? hash.halves.0 : "hashtextextended(k, 0)"
         return "mod(\(number), \(buckets))"
     }
 
-    private func byBucket(_ table: Table, _ buckets: Int64) -> String {
+    private func byBucket(_ table: PGTable, _ buckets: Int64) -> String {
         """
         SELECT \(bucket(table, buckets))::text, count(*), sum(\(hash.halves.0)), sum(\(hash.halves.1)), ''
         FROM (\(rows(table))) x GROUP BY 1
         """
     }
 
-    private func byKey(_ table: Table, _ buckets: Int64, _ some: [String]) -> String {
+    private func byKey(_ table: PGTable, _ buckets: Int64, _ some: [String]) -> String {
         let key = table.key.isEmpty ? "\(hash.halves.0)::text || ':' || \(hash.halves.1)::text" : "k"
         return """
             SELECT \(key), count(*), sum(\(hash.halves.0)), sum(\(hash.halves.1)), min(place::text)
@@ -81,7 +81,7 @@ struct Bisect {
             """
     }
 
-    private func query(_ connection: PGConnection, _ sql: String, _ table: Table) throws -> [String: Entry] {
+    private func query(_ connection: PGConnection, _ sql: String, _ table: PGTable) throws -> [String: Entry] {
         do {
             return Dictionary(
                 try connection.query(sql).rows.map { row in

@@ -27,7 +27,7 @@ enum Build {
     }
 
     /// Fills materialised views that are filled at the source, in the order in which they were made.
-    static func refresh(_ catalog: Catalog, _ loader: PGConnection) throws {
+    static func refresh(_ catalog: PGCatalog, _ loader: PGConnection) throws {
         let wanted = Dictionary(uniqueKeysWithValues: catalog.materialized.map { ($0.quoted, $0.populated) })
         for object in catalog.early + catalog.late where wanted[object.name] == true {
             try run(
@@ -45,7 +45,7 @@ extension PGConnection {
 }
 
 /// One snapshot of the source for all sessions.
-struct Snapshot: Sendable {
+struct SourceSnapshot: Sendable {
     let name: String
 
     /// Opens the transaction that holds the snapshot; it lives as long as the connection's transaction.
@@ -70,7 +70,7 @@ struct Snapshot: Sendable {
     }
 }
 
-enum Schema {
+enum PGSchema {
     /// SHA-256 by the database: the agent needs no hash of its own for this.
     static func digest(_ text: String, _ connection: PGConnection) throws -> String {
         try connection.query("SELECT encode(sha256(convert_to($1, 'UTF8')), 'hex')", [text]).scalar ?? ""
@@ -86,7 +86,7 @@ enum Schema {
 }
 
 enum Sequences {
-    static func read(_ connection: PGConnection, _ sequences: [Sequence]) throws -> [PostgresSequenceValue] {
+    static func read(_ connection: PGConnection, _ sequences: [PGSequence]) throws -> [PostgresSequenceValue] {
         guard !sequences.isEmpty else { return [] }
         let parts = sequences.map { sequence in
             "SELECT \(PGQuote.literal(sequence.shown)), last_value, is_called FROM \(sequence.quoted)"
@@ -100,7 +100,7 @@ enum Sequences {
         }
     }
 
-    static func set(from source: PGConnection, to target: PGConnection, _ sequences: [Sequence]) throws {
+    static func set(from source: PGConnection, to target: PGConnection, _ sequences: [PGSequence]) throws {
         for value in try read(source, sequences) { try set(value, target) }
     }
 
@@ -114,13 +114,13 @@ enum Sequences {
 }
 
 /// Counts what goes through and tells at most ten times a second.
-enum Meter {
+enum CopyMeter {
     static func measure(
-        _ table: Table, _ progress: @escaping @Sendable (MoveProgress) -> Void, phase: String = "copy",
+        _ table: PGTable, _ progress: @escaping @Sendable (MoveProgress) -> Void, phase: String = "copy",
         stop: @escaping () -> Bool,
         _ body: ((CopyCount) throws -> Void) throws -> CopyCount
     ) throws -> PostgresTableCopy {
-        let start = Clock.now()
+        let start = MoveClock.now()
         var told = start
         var seen = CopyCount()
         func tell(_ count: CopyCount) {
@@ -132,7 +132,7 @@ enum Meter {
         let count = try body { step in
             seen.rows += step.rows
             seen.bytes += step.bytes
-            let now = Clock.now()
+            let now = MoveClock.now()
             guard now - told > 0.1 else { return }
             told = now
             if stop() {
@@ -142,19 +142,19 @@ enum Meter {
         }
         tell(count)
         return PostgresTableCopy(
-            table: table.shown, rows: count.rows, bytes: count.bytes, seconds: Clock.now() - start)
+            table: table.shown, rows: count.rows, bytes: count.bytes, seconds: MoveClock.now() - start)
     }
 }
 
 /// Something that happened or not.
-final class Flag: Sendable {
+final class MoveFlag: Sendable {
     private let value = Mutex(false)
     func set() { value.withLock { $0 = true } }
     var isSet: Bool { value.withLock { $0 } }
 }
 
 /// A mutual exclusion for state that classes share.
-final class Lock: Sendable {
+final class MoveLock: Sendable {
     private let mutex = Mutex(())
     func held<T>(_ body: () -> T) -> T { mutex.withLock { _ in body() } }
 }

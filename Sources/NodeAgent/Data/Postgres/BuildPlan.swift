@@ -24,7 +24,7 @@ struct BuildPlan: Sendable {
 
     init() {}
 
-    init(_ catalog: Catalog, existing: Existing) {
+    init(_ catalog: PGCatalog, existing: ExistingObjects) {
         let constraints = Dictionary(uniqueKeysWithValues: catalog.constraints.map { ($0.oid, $0) })
         let tables = catalog.byOid
         for index in catalog.indexes {
@@ -70,7 +70,9 @@ struct BuildPlan: Sendable {
         }
     }
 
-    private mutating func addForeignKey(_ constraint: Constraint, name: String, alter: String, existing: Existing) {
+    private mutating func addForeignKey(
+        _ constraint: PGConstraint, name: String, alter: String, existing: ExistingObjects
+    ) {
         let endsUnchecked = constraint.definition.hasSuffix(" NOT VALID")
         let validate = Statement(
             name: name,
@@ -93,7 +95,7 @@ struct BuildPlan: Sendable {
 }
 
 /// What the target has already.
-struct Existing {
+struct ExistingObjects {
     var relations: Set<String> = []
     var attached: Set<String> = []
     /// `schema.table."name"` → validated.

@@ -17,7 +17,7 @@ struct SchemaObject {
     var sql: [String]
 }
 
-struct Column {
+struct PGColumn {
     var number: Int
     var name: String
     /// As `format_type` writes it.
@@ -41,7 +41,7 @@ struct Column {
     }
 }
 
-struct Table {
+struct PGTable {
     var oid: Int64
     var schema: String
     var name: String
@@ -59,7 +59,7 @@ struct Table {
     var bytes: Int64
     var estimatedRows: Int64
     var pages: Int64
-    var columns: [Column] = []
+    var columns: [PGColumn] = []
     /// Columns of the primary key, in its order.
     var key: [String] = []
 
@@ -68,10 +68,10 @@ struct Table {
     var shown: String { PGQuote.shown(schema, name) }
     var holdsRows: Bool { kind == "r" }
     /// What COPY may name.
-    var copied: [Column] { columns.filter { $0.generated.isEmpty } }
+    var copied: [PGColumn] { columns.filter { $0.generated.isEmpty } }
 }
 
-struct Index {
+struct PGIndex {
     var oid: Int64
     var table: Int64
     var name: String
@@ -87,7 +87,7 @@ struct Index {
     var bytes: Int64
 }
 
-struct Constraint {
+struct PGConstraint {
     var oid: Int64
     var table: Int64
     var name: String
@@ -107,7 +107,7 @@ struct LateObject {
     var sql: [String]
 }
 
-struct Sequence {
+struct PGSequence {
     var oid: Int64
     var schema: String
     var name: String
@@ -116,13 +116,13 @@ struct Sequence {
 }
 
 /// All that a source's database holds and that is moved, with the statements that make it again.
-struct Catalog {
+struct PGCatalog {
     var version: Int
     var schemas: [String] = []
-    var tables: [Table] = []
-    var sequences: [Sequence] = []
-    var indexes: [Index] = []
-    var constraints: [Constraint] = []
+    var tables: [PGTable] = []
+    var sequences: [PGSequence] = []
+    var indexes: [PGIndex] = []
+    var constraints: [PGConstraint] = []
     var extensions: [(name: String, schema: String, version: String)] = []
     /// Objects of the first stage in an order in which each follows what it needs.
     var early: [SchemaObject] = []
@@ -137,6 +137,6 @@ struct Catalog {
     /// Names, types and kinds only: comparable between versions.
     var shape: [String] = []
 
-    var byOid: [Int64: Table] { Dictionary(uniqueKeysWithValues: tables.map { ($0.oid, $0) }) }
-    var loadable: [Table] { tables.filter(\.holdsRows) }
+    var byOid: [Int64: PGTable] { Dictionary(uniqueKeysWithValues: tables.map { ($0.oid, $0) }) }
+    var loadable: [PGTable] { tables.filter(\.holdsRows) }
 }

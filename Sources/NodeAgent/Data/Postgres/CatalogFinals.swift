@@ -8,7 +8,7 @@ struct CatalogFinals {
     let targetRoles: Set<String>
     private var parameter: [String?] { [PGQuote.array(schemas)] }
 
-    func all(tables: [Table]) throws -> (objects: [LateObject], findings: [FindingDraft]) {
+    func all(tables: [PGTable]) throws -> (objects: [LateObject], findings: [FindingDraft]) {
         var findings: [FindingDraft] = []
         var objects = try single(
             """

@@ -83,7 +83,7 @@ struct CatalogObjects {
     }
 
     /// Sequences of their own and of `serial` columns; those of identity columns come with the column.
-    func sequences() throws -> (objects: [SchemaObject], all: [Sequence], identity: [Int64: [Int: String]]) {
+    func sequences() throws -> (objects: [SchemaObject], all: [PGSequence], identity: [Int64: [Int: String]]) {
         let rows = try connection.query(
             """
             SELECT c.oid, n.nspname, c.relname, d.deptype, d.refobjid, d.refobjsubid,
@@ -100,10 +100,10 @@ struct CatalogObjects {
                 AND \(free("pg_class", "c.oid")) ORDER BY n.nspname, c.relname
             """, parameter)
         var objects: [SchemaObject] = []
-        var all: [Sequence] = []
+        var all: [PGSequence] = []
         var identity: [Int64: [Int: String]] = [:]
         for row in rows.rows {
-            let sequence = Sequence(oid: number(row[0]), schema: row[1] ?? "", name: row[2] ?? "")
+            let sequence = PGSequence(oid: number(row[0]), schema: row[1] ?? "", name: row[2] ?? "")
             all.append(sequence)
             if row[3] == "i" {
                 // An identity's type is its column's.

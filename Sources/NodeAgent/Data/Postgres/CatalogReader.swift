@@ -9,8 +9,8 @@ struct CatalogReader {
     let targetRoles: Set<String>
     let targetVersion: Int
 
-    func read() throws -> Catalog {
-        var catalog = Catalog(version: connection.serverVersion)
+    func read() throws -> PGCatalog {
+        var catalog = PGCatalog(version: connection.serverVersion)
         catalog.schemas = try selectedSchemas()
         catalog.extensions = try extensions()
         let tables = CatalogTables(connection: connection, schemas: catalog.schemas)
@@ -73,7 +73,7 @@ struct CatalogReader {
     }
 
     // Without grants, which a fence changes, and without what depends on the target's roles.
-    private func text(_ catalog: Catalog, policies: [String]) -> String {
+    private func text(_ catalog: PGCatalog, policies: [String]) -> String {
         let lines =
             catalog.schemas.map { "SCHEMA \($0)" } + catalog.extensions.map { "EXTENSION \($0.name)" }
             + (catalog.early + catalog.late).flatMap(\.sql) + catalog.indexes.map(\.definition)

@@ -14,7 +14,7 @@ struct CatalogTables {
         """
     }
 
-    func tables() throws -> [Table] {
+    func tables() throws -> [PGTable] {
         let rows = try connection.query(
             """
             SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence,
@@ -31,7 +31,7 @@ struct CatalogTables {
             ORDER BY n.nspname, c.relname
             """, parameter)
         var tables = rows.rows.map { row in
-            Table(
+            PGTable(
                 oid: number(row[0]), schema: row[1] ?? "", name: row[2] ?? "", kind: row[3] ?? "",
                 persistence: row[4] ?? "", options: row[5], partitionKey: row[6], partitionBound: row[7],
                 parents: [], rowSecurity: row[8] == "t", forcedRowSecurity: row[9] == "t",
@@ -56,7 +56,7 @@ struct CatalogTables {
         "bit", "varbit", "money", "name", "oid",
     ]
 
-    private func columns() throws -> [Int64: [Column]] {
+    private func columns() throws -> [Int64: [PGColumn]] {
         let names = Self.portable.map { "'\($0)'" }.joined(separator: ",")
         let compression = connection.majorVersion >= 14 ? "nullif(a.attcompression::text, '')" : "NULL"
         let rows = try connection.query(
@@ -77,12 +77,12 @@ struct CatalogTables {
             WHERE c.relkind IN ('r', 'p') AND n.nspname = ANY ($1::text[]) AND a.attnum > 0 AND NOT a.attisdropped
             ORDER BY a.attrelid, a.attnum
             """, parameter)
-        var columns: [Int64: [Column]] = [:]
+        var columns: [Int64: [PGColumn]] = [:]
         for row in rows.rows {
-            let column = Column(
+            let column = PGColumn(
                 number: Int(number(row[1])), name: row[2] ?? "", type: row[3] ?? "", generated: row[4] ?? "",
                 identity: row[5] ?? "", isPortable: row[6] == "t", collation: row[7], notNull: row[8] == "t",
-                details: Column.Details(
+                details: PGColumn.Details(
                     storage: row[9], compression: row[10], statistics: row[11].flatMap { Int($0) }, options: row[12]))
             columns[number(row[0]), default: []].append(column)
         }
@@ -112,7 +112,7 @@ struct CatalogTables {
         return Dictionary(grouping: rows.rows) { number($0[0]) }.mapValues { $0.map { $0[1] ?? "" } }
     }
 
-    func indexes() throws -> [Index] {
+    func indexes() throws -> [PGIndex] {
         let rows = try connection.query(
             """
             SELECT i.indexrelid, i.indrelid, c.relname, pg_get_indexdef(i.indexrelid),
@@ -129,7 +129,7 @@ struct CatalogTables {
             ORDER BY n.nspname, c.relname
             """, parameter)
         return rows.rows.map { row in
-            Index(
+            PGIndex(
                 oid: number(row[0]), table: number(row[1]), name: row[2] ?? "", definition: row[3] ?? "",
                 parent: row[4], quoted: row[5] ?? "", onPartitioned: row[6] == "t", isUnique: row[7] == "t",
                 constraint: row[8].flatMap { Int64($0) }, isReplicaIdentity: row[9] == "t", bytes: number(row[10]))
@@ -137,7 +137,7 @@ struct CatalogTables {
     }
 
     /// Inherited ones come from the parent; the parts of a partitioned primary key are attached, so they are listed.
-    func constraints() throws -> [Constraint] {
+    func constraints() throws -> [PGConstraint] {
         let rows = try connection.query(
             """
             SELECT k.oid, k.conrelid, k.conname, k.contype, pg_get_constraintdef(k.oid), k.confrelid,
@@ -151,7 +151,7 @@ struct CatalogTables {
             ORDER BY n.nspname, c.relname, k.conname
             """, parameter)
         return rows.rows.map { row in
-            Constraint(
+            PGConstraint(
                 oid: number(row[0]), table: number(row[1]), name: row[2] ?? "", type: row[3] ?? "",
                 definition: row[4] ?? "", foreignTable: number(row[5]), deferral: row[6] ?? "",
                 tableName: row[7] ?? "", onPartitioned: row[8] == "t")

@@ -18,7 +18,7 @@ struct CopyTask: Sendable {
     private static let (retries, pause) = (5, 0.5)
 
     func run() throws -> PostgresCopyReport {
-        let started = Flag()
+        let started = MoveFlag()
         var pause = Self.pause
         for attempt in 0... {
             do { return try once(started) } catch let error as BasculeError {
@@ -34,11 +34,11 @@ struct CopyTask: Sendable {
         throw BasculeError(.defect, "the copy ended without a result")
     }
 
-    private func once(_ started: Flag) throws -> PostgresCopyReport {
-        let start = Clock.now()
+    private func once(_ started: MoveFlag) throws -> PostgresCopyReport {
+        let start = MoveClock.now()
         let admin = try sides.admin()
         let control = try sides.source()
-        let snapshot = try Snapshot(control)
+        let snapshot = try SourceSnapshot(control)
         let preflight = try Preflight(sides: sides, source: control, target: admin).run(resuming: true)
         guard preflight.report.passes else { throw Preflight.refusal(preflight.report) }
         let catalog = preflight.catalog
@@ -50,7 +50,7 @@ struct CopyTask: Sendable {
         let loader = try sides.loading(as: login)
         progress(MoveProgress(subject: "", phase: "schema"))
         try makeSchema(builder, admin: admin, loader: loader)
-        let plan = BuildPlan(catalog, existing: try Existing(admin))
+        let plan = BuildPlan(catalog, existing: try ExistingObjects(admin))
         let done = try Ledger.done(admin)
         let copied = try load(catalog, plan: plan, done: done, snapshot: snapshot, login: login)
         try finish(catalog, plan: plan, builder: builder, login: login, loader: loader)
@@ -61,13 +61,13 @@ struct CopyTask: Sendable {
         return PostgresCopyReport(
             copied: copied, alreadyDone: catalog.loadable.filter { done.contains($0.quoted) }.map(\.shown),
             findings: preflight.report.findings, indexes: plan.indexCount, constraints: plan.constraintCount,
-            seconds: Clock.now() - start)
+            seconds: MoveClock.now() - start)
     }
 
     private func makeSchema(_ builder: SchemaBuilder, admin: PGConnection, loader: PGConnection) throws {
-        let digest = try Schema.digest(builder.catalog.text, admin)
+        let digest = try PGSchema.digest(builder.catalog.text, admin)
         if let earlier = try Ledger.value(admin, "schema") {
-            guard earlier == digest else { throw Schema.changed(sides.move) }
+            guard earlier == digest else { throw PGSchema.changed(sides.move) }
             return
         }
         try builder.prepareNamespaces()
@@ -75,7 +75,7 @@ struct CopyTask: Sendable {
     }
 
     private func load(
-        _ catalog: Catalog, plan: BuildPlan, done: Set<String>, snapshot: Snapshot, login: LoadingRole
+        _ catalog: PGCatalog, plan: BuildPlan, done: Set<String>, snapshot: SourceSnapshot, login: LoadingRole
     ) throws -> [PostgresTableCopy] {
         let tables = catalog.byOid
         let state = LoadState(plan: plan)
@@ -101,7 +101,7 @@ struct CopyTask: Sendable {
                 switch job {
                 case .load(let oid):
                     guard let table = tables[oid] else { return }
-                    let copy = try Meter.measure(table, progress, stop: { pool.shouldStop }) { tick in
+                    let copy = try CopyMeter.measure(table, progress, stop: { pool.shouldStop }) { tick in
                         try loading.run(table, tick: tick)
                     }
                     state.add(copy)
@@ -120,7 +120,7 @@ struct CopyTask: Sendable {
     }
 
     private func finish(
-        _ catalog: Catalog, plan: BuildPlan, builder: SchemaBuilder, login: LoadingRole, loader: PGConnection
+        _ catalog: PGCatalog, plan: BuildPlan, builder: SchemaBuilder, login: LoadingRole, loader: PGConnection
     ) throws {
         progress(MoveProgress(subject: "", phase: "constraints"))
         for statement in plan.attachments + plan.foreignKeys { try Build.run(loader, statement) }
@@ -135,7 +135,7 @@ struct CopyTask: Sendable {
 
 /// What the threads of a load share.
 final class LoadState: @unchecked Sendable {
-    private let lock = Lock()
+    private let lock = MoveLock()
     private let plan: BuildPlan
     private var left: [Int64: Int]
     private var finished: [PostgresTableCopy] = []

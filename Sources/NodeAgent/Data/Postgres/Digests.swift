@@ -2,15 +2,15 @@ import BasculeModel
 import BasculePostgres
 
 /// Digests every table of one side, tables and slices of large tables side by side.
-struct Digests: Sendable {
+struct TableDigests: Sendable {
     let sides: Sides
     let progress: @Sendable (MoveProgress) -> Void
     let isCancelled: @Sendable () -> Bool
 
-    enum Side: Sendable { case source(Snapshot?), target }
+    enum Side: Sendable { case source(SourceSnapshot?), target }
 
     private struct Slice: Sendable {
-        var table: Table
+        var table: PGTable
         var sql: String
     }
 
@@ -18,7 +18,7 @@ struct Digests: Sendable {
     private static let slicePages: Int64 = 16384
 
     /// One digest a table, in the order of names.
-    func run(_ tables: [Table], hash: RowHash, side: Side) throws -> [PostgresTableDigest] {
+    func run(_ tables: [PGTable], hash: RowHash, side: Side) throws -> [PostgresTableDigest] {
         let collected = Collected(tables)
         let sides = self.sides
         let progress = self.progress
@@ -48,7 +48,7 @@ struct Digests: Sendable {
 
     /// Both sides at the same time.
     func both(
-        _ tables: [Table], hash: RowHash, snapshot: Snapshot?
+        _ tables: [PGTable], hash: RowHash, snapshot: SourceSnapshot?
     ) throws -> (source: [PostgresTableDigest], target: [PostgresTableDigest]) {
         let results = Pair()
         let pool = JobPool(
@@ -62,7 +62,7 @@ struct Digests: Sendable {
         return results.both
     }
 
-    private func slices(_ table: Table, _ hash: RowHash) -> [Slice] {
+    private func slices(_ table: PGTable, _ hash: RowHash) -> [Slice] {
         // Before version 14 a range of pages is a whole scan each: correct, only slower.
         guard table.pages > Self.slicePages, sides.move.parallelism > 1 else {
             return [Slice(table: table, sql: hash.sum(table))]
@@ -75,17 +75,17 @@ struct Digests: Sendable {
     }
 
     private final class Collected: @unchecked Sendable {
-        private let lock = Lock()
-        private var sums: [String: (rows: Int64, first: Sum, second: Sum)] = [:]
+        private let lock = MoveLock()
+        private var sums: [String: (rows: Int64, first: HashSum, second: HashSum)] = [:]
 
-        init(_ tables: [Table]) {
-            for table in tables { sums[table.shown] = (0, Sum(nil), Sum(nil)) }
+        init(_ tables: [PGTable]) {
+            for table in tables { sums[table.shown] = (0, HashSum(nil), HashSum(nil)) }
         }
 
         func add(_ table: String, _ row: [String?]) -> Int64 {
             lock.held {
-                let old = sums[table] ?? (0, Sum(nil), Sum(nil))
-                let new = (old.rows + number(row[0]), old.first + Sum(row[1]), old.second + Sum(row[2]))
+                let old = sums[table] ?? (0, HashSum(nil), HashSum(nil))
+                let new = (old.rows + number(row[0]), old.first + HashSum(row[1]), old.second + HashSum(row[2]))
                 sums[table] = new
                 return new.0
             }
@@ -102,7 +102,7 @@ struct Digests: Sendable {
     }
 
     private final class Pair: @unchecked Sendable {
-        private let lock = Lock()
+        private let lock = MoveLock()
         private var source: [PostgresTableDigest] = []
         private var target: [PostgresTableDigest] = []
         func set(_ digests: [PostgresTableDigest], isSource: Bool) {

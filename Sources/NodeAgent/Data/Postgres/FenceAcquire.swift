@@ -9,7 +9,7 @@ struct FenceAcquire {
     let isCancelled: @Sendable () -> Bool
 
     func run() throws -> PostgresFenceReport {
-        let start = Clock.now()
+        let start = MoveClock.now()
         let source = try sides.source()
         do {
             try check(source)
@@ -19,7 +19,7 @@ struct FenceAcquire {
             findings += drained.findings
             return PostgresFenceReport(
                 drained: drained.ended, terminated: drained.terminated, pooled: probe.tryAgain(), findings: findings,
-                seconds: Clock.now() - start)
+                seconds: MoveClock.now() - start)
         } catch let error as PGError {
             throw error.basculeError(
                 "fencing the source", at: .thing(source.place),
@@ -170,10 +170,10 @@ struct Straddlers {
         }
         let first = try holders()
         var left = first
-        let start = Clock.now()
+        let start = MoveClock.now()
         func wait(_ seconds: Double) throws {
-            let until = Clock.now() + seconds
-            while !left.isEmpty, Clock.now() < until {
+            let until = MoveClock.now() + seconds
+            while !left.isEmpty, MoveClock.now() < until {
                 usleep(50_000)
                 let now = try holders()
                 left = left.filter { now[$0.key] != nil }
@@ -195,7 +195,7 @@ struct Straddlers {
             throw BasculeError(
                 .fenceFailed, "\(left.count) writing transaction(s) outlive the fence", at: .thing(source.place),
                 cause: left.values.sorted().map { "session \($0)" }.joined(separator: ", "),
-                hint: "End them at the source, then run again; waited \(Int(Clock.now() - start)) s.")
+                hint: "End them at the source, then run again; waited \(Int(MoveClock.now() - start)) s.")
         }
         return (first.count - stubborn.count, stubborn.count, findings)
     }

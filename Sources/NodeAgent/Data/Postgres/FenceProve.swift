@@ -23,7 +23,7 @@ struct FenceProve {
                 }
                 attempts += try self.attempts(role.name, source)
             }
-            let holes = try Catalog(source: source).holes()
+            let holes = try PGCatalog(source: source).holes()
             if !isSuperuser {
                 findings.append(
                     PostgresFinding(
@@ -55,7 +55,7 @@ struct FenceProve {
             var answer = result.answer
             if outcome == nil {
                 // SET ROLE itself was refused: the catalog answers for it.
-                outcome = try Catalog(source: source).may(role, kind, object) ? .notRefused : .catalogSaysNo
+                outcome = try PGCatalog(source: source).may(role, kind, object) ? .notRefused : .catalogSaysNo
                 answer = "asked the catalog: \(result.answer)"
             }
             attempts.append(
@@ -146,7 +146,7 @@ struct FenceAttempt {
 
 extension FenceProve {
     /// The source's own answer for every role, object and right.
-    struct Catalog {
+    struct PGCatalog {
         let source: PGConnection
 
         private static let objects = """

@@ -7,7 +7,7 @@ struct FenceRelease {
     let fence: PostgresFence
 
     func run() throws -> PostgresFenceReport {
-        let start = Clock.now()
+        let start = MoveClock.now()
         let source = try sides.source()
         do {
             if let other = try FenceCapture.settings(source, role: nil)[FenceCapture.marker], other != fence.id {
@@ -18,7 +18,7 @@ struct FenceRelease {
             try source.transaction { try restore(source) }
             let findings = try compare(source)
             return PostgresFenceReport(
-                drained: 0, terminated: 0, findings: findings, seconds: Clock.now() - start)
+                drained: 0, terminated: 0, findings: findings, seconds: MoveClock.now() - start)
         } catch let error as PGError {
             throw error.basculeError("releasing the fence of the source", at: .thing(source.place))
         }

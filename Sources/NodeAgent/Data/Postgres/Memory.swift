@@ -1,7 +1,7 @@
 import Glibc
 
 /// How much memory a loading session may take.
-enum Memory {
+enum LoadMemory {
     /// Megabytes for one index build: an eighth of what the node has, shared, between 64 and 1024.
     static func maintenance(parallelism: Int) -> Int {
         let pages = sysconf(Int32(_SC_PHYS_PAGES))
@@ -13,7 +13,7 @@ enum Memory {
 }
 
 /// A clock that only goes forward, in seconds.
-enum Clock {
+enum MoveClock {
     static func now() -> Double {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)

@@ -8,7 +8,7 @@ struct Preflight {
     let target: PGConnection
 
     /// `resuming`: a target that an earlier copy of ours has filled is no obstacle.
-    func run(resuming: Bool) throws -> (report: PostgresPreflight, catalog: Catalog) {
+    func run(resuming: Bool) throws -> (report: PostgresPreflight, catalog: PGCatalog) {
         let roles = Set(try target.query("SELECT rolname FROM pg_roles").rows.map { $0[0] ?? "" })
         let catalog = try CatalogReader(
             connection: source, schemas: sides.move.schemas, targetRoles: roles, targetVersion: target.serverVersion

@@ -7,7 +7,7 @@ struct PreflightTarget {
     let sides: Sides
     let source: PGConnection
     let target: PGConnection
-    let catalog: Catalog
+    let catalog: PGCatalog
 
     /// Extensions that only a superuser may create, but that give nobody a way out of the database.
     private static let harmless: Set = [

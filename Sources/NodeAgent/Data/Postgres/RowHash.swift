@@ -11,7 +11,7 @@ struct RowHash {
     let seeds: [Int64]
 
     /// An expression of type `bytea[]` for the columns of a table, used inside a subquery that is not pulled up.
-    static func wire(_ columns: [Column]) -> String {
+    static func wire(_ columns: [PGColumn]) -> String {
         let values = columns.map { column in
             PGQuote.identifier(column.name) + (column.isPortable ? "" : "::text")
         }
@@ -26,7 +26,7 @@ struct RowHash {
     private func literal(_ place: Int) -> String { "'\(seeds[place])'::int8" }
 
     /// Count and sums over a table or a range of its pages.
-    func sum(_ table: Table, pages: ClosedRange<Int64>? = nil, last: Bool = true) -> String {
+    func sum(_ table: PGTable, pages: ClosedRange<Int64>? = nil, last: Bool = true) -> String {
         var range = ""
         if let pages {
             range = " WHERE ctid >= '(\(pages.lowerBound),0)'::tid"
@@ -46,10 +46,10 @@ struct RowHash {
 }
 
 /// An integer of any size as the server writes it, for adding the sums of slices.
-struct Sum: Equatable {
+struct HashSum: Equatable {
     private var value: Int128
     init(_ text: String?) { value = text.flatMap { Int128($0) } ?? 0 }
-    static func + (left: Sum, right: Sum) -> Sum {
+    static func + (left: HashSum, right: HashSum) -> HashSum {
         var sum = left
         // 2^63 rows of 64 bits fit into 127 bits, so this never wraps.
         sum.value &+= right.value

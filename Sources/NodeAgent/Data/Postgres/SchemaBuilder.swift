@@ -4,7 +4,7 @@ import BasculePostgres
 /// Makes the source's schema at the target: what must be there before rows, and what comes after them.
 struct SchemaBuilder {
     let sides: Sides
-    let catalog: Catalog
+    let catalog: PGCatalog
     let admin: PGConnection
 
     /// Schemas and extensions, by the superuser: only names travel here, quoted by us.

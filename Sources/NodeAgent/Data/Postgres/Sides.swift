@@ -44,7 +44,7 @@ struct Sides: Sendable {
             Self.pinned + [
                 ("synchronous_commit", "off"), ("check_function_bodies", "off"),
                 ("default_transaction_read_only", "off"),
-                ("maintenance_work_mem", "\(Memory.maintenance(parallelism: move.parallelism))MB"),
+                ("maintenance_work_mem", "\(LoadMemory.maintenance(parallelism: move.parallelism))MB"),
                 ("session_replication_role", "replica"), ("default_tablespace", ""),
             ]
         let connection = try login.connect(move: move, settings: settings)

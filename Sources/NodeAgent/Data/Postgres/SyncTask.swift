@@ -8,13 +8,13 @@ struct SyncTask: Sendable {
     let isCancelled: @Sendable () -> Bool
 
     func run() throws -> PostgresSyncReport {
-        let start = Clock.now()
+        let start = MoveClock.now()
         let admin = try sides.admin()
         let control = try sides.source()
-        let snapshot = try Snapshot(control)
+        let snapshot = try SourceSnapshot(control)
         let catalog = try readCatalog(control, admin)
         let hash = RowHash.random()
-        let digests = Digests(sides: sides, progress: progress, isCancelled: isCancelled)
+        let digests = TableDigests(sides: sides, progress: progress, isCancelled: isCancelled)
         let before = try digests.both(catalog.loadable, hash: hash, snapshot: snapshot)
         let names = Set(differing(before.source, before.target))
         let changed = catalog.loadable.filter { names.contains($0.shown) }
@@ -44,18 +44,18 @@ struct SyncTask: Sendable {
         for value in sequences { try Sequences.set(value, loader) }
         try loader.query("SET synchronous_commit = on")
         try Ledger.set(loader, "synced", snapshot.name)
-        let shape = try Schema.digest(catalog.shape.joined(separator: "\n"), admin)
+        let shape = try PGSchema.digest(catalog.shape.joined(separator: "\n"), admin)
         let there = try CatalogShape(connection: admin, schemas: catalog.schemas).read()
         return PostgresSyncReport(
             recopied: recopied,
             source: PostgresDigests(seeds: hash.seeds, tables: before.source, sequences: sequences, shape: shape),
             target: PostgresDigests(
                 seeds: hash.seeds, tables: target, sequences: try Sequences.read(admin, catalog.sequences),
-                shape: try Schema.digest(there.joined(separator: "\n"), admin)),
-            seconds: Clock.now() - start)
+                shape: try PGSchema.digest(there.joined(separator: "\n"), admin)),
+            seconds: MoveClock.now() - start)
     }
 
-    private func readCatalog(_ control: PGConnection, _ admin: PGConnection) throws -> Catalog {
+    private func readCatalog(_ control: PGConnection, _ admin: PGConnection) throws -> PGCatalog {
         guard try Ledger.exists(admin), let earlier = try Ledger.value(admin, "schema"),
             try Ledger.value(admin, "copied") != nil
         else {
@@ -67,13 +67,13 @@ struct SyncTask: Sendable {
         let catalog = try CatalogReader(
             connection: control, schemas: sides.move.schemas, targetRoles: roles, targetVersion: admin.serverVersion
         ).read()
-        guard try Schema.digest(catalog.text, admin) == earlier else { throw Schema.changed(sides.move) }
+        guard try PGSchema.digest(catalog.text, admin) == earlier else { throw PGSchema.changed(sides.move) }
         return catalog
     }
 
-    private func dropForeignKeys(_ catalog: Catalog, _ changed: [Table], _ loader: PGConnection) throws {
+    private func dropForeignKeys(_ catalog: PGCatalog, _ changed: [PGTable], _ loader: PGConnection) throws {
         let numbers = Set(changed.map(\.oid))
-        let existing = try Existing(loader)
+        let existing = try ExistingObjects(loader)
         let partitions = catalog.tables.filter { $0.partitionBound != nil && numbers.contains($0.oid) }
         // A key of a partitioned table binds its partitions without being listed for them.
         let parents = Set(partitions.flatMap(\.parents))
@@ -90,7 +90,7 @@ struct SyncTask: Sendable {
     }
 
     private func copyAgain(
-        _ changed: [Table], snapshot: Snapshot, login: LoadingRole
+        _ changed: [PGTable], snapshot: SourceSnapshot, login: LoadingRole
     ) throws -> [PostgresTableCopy] {
         let done = LoadState(plan: BuildPlan())
         let sides = self.sides
@@ -103,7 +103,7 @@ struct SyncTask: Sendable {
             pool.register(number, [source.canceller, target.canceller])
             let loading = TableLoad(source: source, target: target, snapshot: snapshot.name, afterwards: true)
             return { table in
-                let copy = try Meter.measure(table, progress, phase: "sync", stop: { pool.shouldStop }) { tick in
+                let copy = try CopyMeter.measure(table, progress, phase: "sync", stop: { pool.shouldStop }) { tick in
                     try loading.run(table, tick: tick)
                 }
                 done.add(copy)
@@ -115,9 +115,9 @@ struct SyncTask: Sendable {
 
     /// Puts foreign keys back, validated, and materialised views up to date.
     private func restore(
-        _ catalog: Catalog, admin: PGConnection, loader: PGConnection, login: LoadingRole
+        _ catalog: PGCatalog, admin: PGConnection, loader: PGConnection, login: LoadingRole
     ) throws {
-        let plan = BuildPlan(catalog, existing: try Existing(admin))
+        let plan = BuildPlan(catalog, existing: try ExistingObjects(admin))
         for statement in plan.foreignKeys { try Build.run(loader, statement) }
         try Build.parallel(plan.validations, sides: sides, login: login, isCancelled: isCancelled)
         if try Ledger.value(loader, "resync") == "open" {

@@ -10,7 +10,7 @@ struct TableLoad {
     let afterwards: Bool
 
     /// Throws `BasculeError`; a row that the target refuses is named with its table, key and column.
-    func run(_ table: Table, tick: (CopyCount) throws -> Void) throws -> CopyCount {
+    func run(_ table: PGTable, tick: (CopyCount) throws -> Void) throws -> CopyCount {
         let format = table.copied.allSatisfy(\.isPortable) ? "binary" : "text"
         let columns = table.copied.map { PGQuote.identifier($0.name) }.joined(separator: ", ")
         let list = columns.isEmpty ? "" : " (\(columns))"
@@ -34,7 +34,7 @@ struct TableLoad {
     }
 
     /// Triggers that fire even for replicas, and row security that binds the owner, stay away during the load.
-    private func disarm(_ table: Table) throws -> [String] {
+    private func disarm(_ table: PGTable) throws -> [String] {
         var restore: [String] = []
         let triggers = try target.query(
             "SELECT quote_ident(tgname), tgenabled FROM pg_trigger WHERE tgrelid = $1::regclass AND NOT tgisinternal",
@@ -54,7 +54,7 @@ struct TableLoad {
         return restore
     }
 
-    private func named(_ failure: CopyFailure, _ table: Table) -> BasculeError {
+    private func named(_ failure: CopyFailure, _ table: PGTable) -> BasculeError {
         let error = failure.error
         guard failure.side == .target, error.state.hasPrefix("22") || error.state.hasPrefix("23") else {
             return error.basculeError(
@@ -79,7 +79,7 @@ struct TableLoad {
     }
 
     // The same scan in the same snapshot meets rows in the same order.
-    private func key(of line: Int64, in table: Table) -> String? {
+    private func key(of line: Int64, in table: PGTable) -> String? {
         guard !table.key.isEmpty else { return nil }
         let columns = table.key.map { PGQuote.identifier($0) }.joined(separator: ", ")
         _ = try? source.script(

@@ -2,7 +2,7 @@ import BasculePostgres
 
 /// The statements that make a table, without indexes, constraints and defaults.
 enum TableText {
-    static func statements(_ table: Table, identity: [Int: String], targetVersion: Int) -> [String] {
+    static func statements(_ table: PGTable, identity: [Int: String], targetVersion: Int) -> [String] {
         let isPartition = table.partitionBound != nil
         let lines = table.columns.map { column in
             var line = "\(PGQuote.identifier(column.name)) \(column.type)"
@@ -34,7 +34,7 @@ enum TableText {
         return statements
     }
 
-    private static func alterations(_ table: Table, _ column: Column, targetVersion: Int) -> [String] {
+    private static func alterations(_ table: PGTable, _ column: PGColumn, targetVersion: Int) -> [String] {
         let alter = "ALTER TABLE ONLY \(table.quoted) ALTER COLUMN \(PGQuote.identifier(column.name)) SET"
         var statements: [String] = []
         let storages = ["p": "PLAIN", "e": "EXTERNAL", "x": "EXTENDED", "m": "MAIN"]

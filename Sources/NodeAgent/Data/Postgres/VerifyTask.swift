@@ -9,18 +9,18 @@ struct VerifyTask: Sendable {
 
     /// With `known`, the digests of a fenced source, its rows are read again only where something differs.
     func run(known: PostgresDigests?) throws -> PostgresVerification {
-        let start = Clock.now()
+        let start = MoveClock.now()
         let control = try sides.source()
         let admin = try sides.admin()
-        let snapshot = try Snapshot(control)
+        let snapshot = try SourceSnapshot(control)
         let roles = Set(try admin.query("SELECT rolname FROM pg_roles").rows.map { $0[0] ?? "" })
         let catalog = try CatalogReader(
             connection: control, schemas: sides.move.schemas, targetRoles: roles, targetVersion: admin.serverVersion
         ).read()
         let shape = try compareShape(catalog, admin)
-        let tables = try Present.check(catalog.loadable, admin)
+        let tables = try PresentTables.check(catalog.loadable, admin)
         let hash = known.map { RowHash(seeds: $0.seeds) } ?? RowHash.random()
-        let digests = Digests(sides: sides, progress: progress, isCancelled: isCancelled)
+        let digests = TableDigests(sides: sides, progress: progress, isCancelled: isCancelled)
         let source: [PostgresTableDigest]
         let target: [PostgresTableDigest]
         if let known, known.seeds.count == 2, Set(known.tables.map(\.table)) == Set(catalog.loadable.map(\.shown)) {
@@ -39,10 +39,10 @@ struct VerifyTask: Sendable {
             tables: source.count, rows: source.reduce(0) { $0 + $1.rows },
             differingTables: (bad + tables.absent).sorted(), differences: differences,
             differingSequences: try compareSequences(catalog, known, control, admin), shapeDifferences: shape,
-            seconds: Clock.now() - start)
+            seconds: MoveClock.now() - start)
     }
 
-    private func compareShape(_ catalog: Catalog, _ admin: PGConnection) throws -> [String] {
+    private func compareShape(_ catalog: PGCatalog, _ admin: PGConnection) throws -> [String] {
         let target = Set(try CatalogShape(connection: admin, schemas: catalog.schemas).read())
         let source = Set(catalog.shape)
         let missing = source.subtracting(target).sorted().map { "only at the source: \($0)" }
@@ -51,9 +51,9 @@ struct VerifyTask: Sendable {
     }
 
     private func compareSequences(
-        _ catalog: Catalog, _ known: PostgresDigests?, _ source: PGConnection, _ target: PGConnection
+        _ catalog: PGCatalog, _ known: PostgresDigests?, _ source: PGConnection, _ target: PGConnection
     ) throws -> [String] {
-        let names = try Existing(target).relations
+        let names = try ExistingObjects(target).relations
         let there = catalog.sequences.filter { names.contains($0.quoted) }
         let expected = try known?.sequences ?? Sequences.read(source, catalog.sequences)
         let found = Dictionary(
@@ -70,11 +70,11 @@ extension PostgresSequenceValue {
 }
 
 /// Which tables the target has, so that one that is missing is a difference and no failure.
-struct Present {
-    var present: [Table]
+struct PresentTables {
+    var present: [PGTable]
     var absent: [String]
 
-    static func check(_ tables: [Table], _ target: PGConnection) throws -> Present {
+    static func check(_ tables: [PGTable], _ target: PGConnection) throws -> PresentTables {
         let there = Set(
             try target.query(
                 """
@@ -84,11 +84,11 @@ struct Present {
                 WHERE c.relkind = 'r' GROUP BY 1, 2
                 """
             ).rows.map { [$0[0] ?? "", $0[1] ?? "", $0[2] ?? ""] })
-        func isThere(_ table: Table) -> Bool {
+        func isThere(_ table: PGTable) -> Bool {
             let columns = table.columns.map(\.name).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
             return there.contains([table.schema, table.name, columns.joined(separator: ",")])
         }
-        return Present(
+        return PresentTables(
             present: tables.filter(isThere), absent: tables.filter { !isThere($0) }.map(\.shown))
     }
 }
