@@ -140,11 +140,24 @@ package struct ResourcePlanner {
         return found
     }
 
-    private func isReactive(_ resource: DesiredResource) -> Bool { [.unit, .app].contains(resource.resource.kind) }
+    private func isReactive(_ resource: DesiredResource) -> Bool { [.unit, .app].contains(resource.resource.kind) || wantsAbsence(resource) }
+
+    /// Nothing, or nothing running, is desired: a package that is installed now may bring just that.
+    private func wantsAbsence(_ resource: DesiredResource) -> Bool {
+        switch resource.resource {
+        case .file(let spec): spec.state == .absent
+        case .directory(let spec): spec.state == .absent
+        case .symlink(let spec): spec.state == .absent
+        case .user(let spec): spec.state == .absent
+        case .unit(let spec): spec.masked || spec.state == .stopped
+        default: false
+        }
+    }
 
     /// Resources whose change makes this one act: a unit's configuration files, an app's release and unit file.
     private func triggers(of resource: DesiredResource) -> Set<ResourceID> {
         let needs = edges[resource.id] ?? []
+        if wantsAbsence(resource) { return needs.filter { byID[$0]?.resource.kind == .package } }
         switch resource.resource {
         case .unit(let spec):
             let paths = Set(spec.reloadOn + spec.restartOn)
