@@ -58,7 +58,8 @@ enum DataJudge {
                 "database fence", "\(refused) of \(proof.attempts.count) attempted writes refused, \(proof.combinations) rights looked up\(proof.holes.isEmpty ? "" : ", open: \(proof.holes.prefix(3).joined(separator: ", "))")",
                 "every login role refused", proof.holds, Double(proof.attempts.count), "attempts")
             guard proof.holds else {
-                return failed(.fenceHole, "the source still takes writes: \(said.value)", hint: "take the named rights away by hand, or stop who holds them; then apply again", [said])
+                let open = proof.attempts.filter { $0.outcome == .notRefused }.prefix(5).map { "\($0.role) may \($0.kind.rawValue) \($0.object): \($0.answer)" }
+                return failed(.fenceHole, "the source still takes writes: \((open + proof.holes.prefix(5)).joined(separator: "; "))", hint: "take the named rights away by hand, or stop who holds them; then apply again", [said])
             }
             return StepResult(.done, said.value, evidence: [said])
         case .released: return StepResult(.done, "every right given back")

@@ -95,7 +95,7 @@ struct FenceProve {
             let column = try source.query(
                 """
                 SELECT quote_ident(attname) FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0
-                AND NOT attisdropped AND attgenerated = '' ORDER BY attnum LIMIT 1
+                AND NOT attisdropped AND attgenerated = '' AND attidentity <> 'a' ORDER BY attnum LIMIT 1
                 """, [table]
             ).scalar
         {
