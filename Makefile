@@ -53,20 +53,20 @@ agent: build-deps
 .PHONY: test
 test: deps controller agent ## build, then every test: libraries, real servers, throwaway nodes (as root)
 	swift build --scratch-path $(BUILD) --build-tests
-	BASCULE_DIST=$(abspath $(DIST)) BASCULE_AGENTS=$(abspath $(DIST))/agents \
+	BASCULE=$(abspath $(DIST))/bascule BASCULE_AGENTS=$(abspath $(DIST))/agents \
 	    swift test --scratch-path $(BUILD) --skip-build --disable-xctest $(TEST_FLAGS)
 
 .PHONY: demo
 demo: deps controller agent ## a shop leaves its SaaS, live, on throwaway nodes (as root)
-	BASCULE_DIST=$(abspath $(DIST)) Examples/girlycrea/demo.sh
+	BASCULE=$(abspath $(DIST))/bascule Examples/girlycrea/demo.sh
 
 .PHONY: demo-rollback
 demo-rollback: deps controller agent ## the same with a fault before the opening: the old system serves again
-	BASCULE_DIST=$(abspath $(DIST)) Examples/girlycrea/demo.sh --rollback
+	BASCULE=$(abspath $(DIST))/bascule Examples/girlycrea/demo.sh rollback
 
 .PHONY: bench
 bench: deps controller agent ## measure: nothing to do, from blank, copying, the agent's footprint
-	BASCULE_DIST=$(abspath $(DIST)) scripts/bench.sh
+	BASCULE=$(abspath $(DIST))/bascule scripts/bench.sh
 
 .PHONY: fmt
 fmt: swift ## format the sources
