@@ -1,4 +1,5 @@
 import BasculeModel
+import Glibc
 import BasculeNet
 
 /// One run of rsync from the source into the target directory.
@@ -62,6 +63,15 @@ struct FilesRsync {
     ) throws -> (FilesCommand.Ending, Outcome) {
         var outcome = Outcome()
         var held: [UInt8] = []
+        // The directory itself is the fleet's, whose owner and mode stand; rsync would give it the source's.
+        var before = stat()
+        let existed = lstat(move.to, &before) == 0
+        defer {
+            if existed {
+                chown(move.to, before.st_uid, before.st_gid)
+                chmod(move.to, before.st_mode & 0o7777)
+            }
+        }
         let command = FilesCommand(
             program: "rsync", arguments: arguments(thorough: thorough, delete: delete), isCancelled: isCancelled)
         let ending = try command.run { bytes in

@@ -27,7 +27,7 @@ package enum PostgresMover {
         case .preflight:
             let source = try sides.source()
             let target = try sides.admin()
-            return .preflight(try Preflight(sides: sides, source: source, target: target).run(resuming: false).report)
+            return .preflight(try Preflight(sides: sides, source: source, target: target).run(resuming: true).report)
         case .copy:
             return .copied(try CopyTask(sides: sides, progress: progress, isCancelled: isCancelled).run())
         case .sync:
