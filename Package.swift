@@ -74,12 +74,18 @@ let suites: [Target] = [
     tests("ArchitectureTests", "Tests/Shared/Architecture", []),
     tests("BasculeModelTests", "Tests/Shared/Model", ["BasculeModel"]),
     tests("BasculeNetTests", "Tests/Shared/Net", ["BasculeModel", "BasculeNet"]),
+    tests("BasculePostgresTests", "Tests/Shared/Postgres", ["BasculeModel", "BasculePostgres"]),
     tests("BasculeFleetTests", "Tests/Controller/Fleet", ["BasculeModel", "BasculeFleet"]),
     tests(
         "BasculeCatalogueTests", "Tests/Controller/Catalogue",
         ["BasculeModel", "BasculeFleet", "BasculeCatalogue", "BasculeCrypto"]),
     tests("BasculeProvidersTests", "Tests/Controller/Providers", ["BasculeModel", "BasculeProviders"]),
     tests("BasculeSSHTests", "Tests/Controller/SSH", ["BasculeModel", "BasculeSSH"]),
+    tests(
+        "BasculeDataPostgresTests", "Tests/NodeAgent/DataPostgres",
+        ["BasculeModel", "BasculeData", "BasculePostgres"]),
+    tests("BasculeDataRedisTests", "Tests/NodeAgent/DataRedis", ["BasculeModel", "BasculeData", "BasculeNet"]),
+    tests("BasculeDataFilesTests", "Tests/NodeAgent/DataFiles", ["BasculeModel", "BasculeData"]),
     tests("BasculeResourcesTests", "Tests/NodeAgent/Resources", ["BasculeModel", "BasculeCrypto", "BasculeResources"]),
 ]
 
