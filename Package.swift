@@ -87,6 +87,9 @@ let suites: [Target] = [
     tests("BasculeDataRedisTests", "Tests/NodeAgent/DataRedis", ["BasculeModel", "BasculeData", "BasculeNet"]),
     tests("BasculeDataFilesTests", "Tests/NodeAgent/DataFiles", ["BasculeModel", "BasculeData"]),
     tests("BasculeResourcesTests", "Tests/NodeAgent/Resources", ["BasculeModel", "BasculeCrypto", "BasculeResources"]),
+    tests("BasculeExecutionTests", "Tests/Shared/Execution", ["BasculeModel", "BasculeExecution"]),
+    tests("BasculeProtocolTests", "Tests/Shared/Protocol", ["BasculeModel", "BasculeProtocol"]),
+    tests("BasculeCryptoTests", "Tests/Shared/Crypto", ["BasculeModel", "BasculeCrypto"]),
 ]
 
 let package = Package(

@@ -1,0 +1,135 @@
+import BasculeModel
+import FoundationEssentials
+import Testing
+
+@testable import BasculeProtocol
+
+@Suite struct MessageTests {
+    private func text(_ value: some Encodable) throws -> String { String(decoding: try Wire.encode(value), as: UTF8.self) }
+
+    /// These texts are what a program of the same protocol version has sent: they may only ever be added to.
+    @Test func goldenRequests() throws {
+        let golden: [(Request, String)] = [
+            (
+                .hello(Hello(versions: [1], product: "0.1.0", epoch: 3, holder: "alice@laptop pid 1")),
+                #"{"hello":{"_0":{"epoch":3,"holder":"alice@laptop pid 1","product":"0.1.0","versions":[1]}}}"#
+            ),
+            (.facts, #"{"facts":{}}"#),
+            (.status, #"{"status":{}}"#),
+            (.missingBlobs(["ab"]), #"{"missingBlobs":{"_0":["ab"]}}"#),
+            (.putBlob("ab", size: 12), #"{"putBlob":{"_0":"ab","size":12}}"#),
+            (.attach("seg", from: 8), #"{"attach":{"_0":"seg","from":8}}"#),
+            (.command("seg", .noGo), #"{"command":{"_0":"seg","_1":"no-go"}}"#),
+            (.edge(.old, lease: nil), #"{"edge":{"_0":"old"}}"#),
+            (.edge(.maintenance, lease: 60), #"{"edge":{"_0":"maintenance","lease":60}}"#),
+            (.putSecrets([SealedSecret(name: "db/shop", sealed: "00")], tag: "t"), #"{"putSecrets":{"_0":[{"name":"db/shop","sealed":"00"}],"tag":"t"}}"#),
+            (
+                .observe([DesiredResource(.package(PackageSpec("nginx")), on: "vps1", origin: "test")]),
+                #"{"observe":{"_0":[{"id":"vps1/package:nginx","origin":"test","requires":[],"resource":{"kind":"package","value":{"name":"nginx","state":"present"}}}]}}"#
+            ),
+        ]
+        for (request, expected) in golden {
+            #expect(try text(request) == expected)
+            #expect(try Wire.decode(Request.self, from: Array(expected.utf8)) == request)
+        }
+    }
+
+    @Test func goldenAnswers() throws {
+        #expect(try text(Reply.refused(BasculeError(.unknownRequest, "no"))) == #"{"refused":{"_0":{"code":"unknown-request","message":"no"}}}"#)
+        #expect(try text(Reply.restored(["n/file:/a": "x"])) == #"{"restored":{"_0":{"n/file:/a":"x"}}}"#)
+        #expect(try text(Event.alive) == #"{"alive":{}}"#)
+        #expect(
+            try text(Event.journal(JournalRecord(sequence: 7, time: 1.5, segment: "s", event: .started("a", attempt: 2))))
+                == #"{"journal":{"_0":{"event":{"started":{"_0":"a","attempt":2}},"segment":"s","sequence":7,"time":1.5}}}"#)
+        #expect(
+            try text(Reply.ended(SegmentOutcome(.rolledBack, results: ["a": StepResult(.done, "ok")])))
+                == #"{"ended":{"_0":{"compensations":{},"results":{"a":{"changes":{},"evidence":[],"seconds":0,"status":"done","summary":"ok"}},"status":"rolled-back"}}}"#)
+    }
+
+    @Test(arguments: Samples.requests.indices) func everyRequestComesBack(index: Int) throws {
+        let request = Samples.requests[index]
+        #expect(try Wire.decode(Request.self, from: Wire.encode(request)) == request)
+    }
+
+    @Test(arguments: Samples.replies.indices) func everyReplyComesBack(index: Int) throws {
+        let reply = Samples.replies[index]
+        #expect(try Wire.decode(Reply.self, from: Wire.encode(reply)) == reply)
+    }
+
+    @Test(arguments: Samples.events.indices) func everyEventComesBack(index: Int) throws {
+        let event = Event.journal(JournalRecord(sequence: index, time: 0.1, segment: "s", event: Samples.events[index]))
+        #expect(try Wire.decode(Event.self, from: Wire.encode(event)) == event)
+    }
+
+    @Test func progressAndLifeComeBack() throws {
+        for event in [Event.alive, .progress(StepProgress(step: "a", line: "1 %\u{1B}[2J", fraction: nil)), .progress(StepProgress(step: "a", line: "", fraction: 0.5))] {
+            #expect(try Wire.decode(Event.self, from: Wire.encode(event)) == event)
+        }
+    }
+
+    /// Fails to compile, or here, when a case is added without a sample.
+    @Test func theSamplesHoldEveryCase() {
+        let requests = Set(
+            Samples.requests.map { request in
+                switch request {
+                case .hello: 0
+                case .facts: 1
+                case .observe: 2
+                case .missingBlobs: 3
+                case .putBlob: 4
+                case .putSecrets: 5
+                case .submit: 6
+                case .attach: 7
+                case .command: 8
+                case .status: 9
+                case .journal: 10
+                case .snapshots: 11
+                case .restore: 12
+                case .edge: 13
+                case .publicKey: 14
+                case .upgrade: 15
+                }
+            })
+        #expect(requests == Set(0...15))
+        let replies = Set(
+            Samples.replies.map { reply in
+                switch reply {
+                case .welcome: 0
+                case .facts: 1
+                case .observations: 2
+                case .digests: 3
+                case .accepted: 4
+                case .ended: 5
+                case .status: 6
+                case .journal: 7
+                case .snapshots: 8
+                case .restored: 9
+                case .publicKey: 10
+                case .refused: 11
+                }
+            })
+        #expect(replies == Set(0...11))
+    }
+
+    @Test(arguments: [
+        "", "{", "null", "[]", "{}", #"{"teleport":{}}"#, #"{"facts":{},"status":{}}"#, #"{"attach":{"_0":"s"}}"#, #"{"command":{"_0":"s","_1":"explode"}}"#,
+        #"{"observe":{"_0":[{"id":"x","origin":"","requires":[],"resource":{"kind":"warp","value":{}}}]}}"#, #"{"journal":{"from":1e99,"limit":1}}"#,
+    ])
+    func whatIsNoRequestIsATypedError(text: String) {
+        let error = #expect(throws: BasculeError.self) { try Wire.decode(Request.self, from: Array(text.utf8)) }
+        #expect(error?.code == .protocolViolation)
+        #expect(error?.hint != nil)
+    }
+
+    @Test func aPeersAdditionalKeysAreOverlooked() throws {
+        let text = #"{"hello":{"_0":{"versions":[1,2],"product":"9","epoch":3,"holder":"h","mood":"fine"}}}"#
+        #expect(try Wire.decode(Request.self, from: Array(text.utf8)) == .hello(Hello(versions: [1, 2], product: "9", epoch: 3, holder: "h")))
+    }
+
+    @Test func equalValuesHaveEqualBytes() throws {
+        let names = (0..<50).map { StepID("step \($0)") }
+        let one = Dictionary(uniqueKeysWithValues: names.map { ($0, StepResult(.done)) })
+        let other = Dictionary(uniqueKeysWithValues: names.reversed().map { ($0, StepResult(.done)) })
+        #expect(try Wire.encode(SegmentOutcome(.converged, results: one)) == Wire.encode(SegmentOutcome(.converged, results: other)))
+    }
+}
