@@ -70,6 +70,10 @@ demo-rollback: deps controller agent ## the same with a fault before the opening
 bench: deps controller agent ## measure: nothing to do, from blank, copying, the agent's footprint
 	BASCULE=$(abspath $(DIST))/bascule scripts/bench.sh
 
+.PHONY: docs
+docs: build-deps ## write docs/fleet-file.md from the parser's own tables
+	BASCULE_WRITE_DOCS=1 swift test --scratch-path $(BUILD) --disable-xctest --filter DocsTests
+
 .PHONY: fmt
 fmt: swift ## format the sources
 	swift format --in-place --parallel --recursive $(SOURCES)
