@@ -71,7 +71,7 @@ let agent: [Target] = [
 ]
 
 let suites: [Target] = [
-    tests("ArchitectureTests", "Tests/Shared/Architecture", []),
+    tests("ArchitectureTests", "Tests/Shared/Architecture", ["BasculeFleet"]),
     tests("BasculeModelTests", "Tests/Shared/Model", ["BasculeModel"]),
     tests("BasculeNetTests", "Tests/Shared/Net", ["BasculeModel", "BasculeNet"]),
     tests("BasculePostgresTests", "Tests/Shared/Postgres", ["BasculeModel", "BasculePostgres"]),
