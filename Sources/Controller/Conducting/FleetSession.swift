@@ -27,6 +27,7 @@ package actor FleetSession {
     private var links: [NodeName: NodeLink] = [:]
     private var welcomes: [NodeName: Welcome] = [:]
     private var labNodes: [ThrowawayNode]?
+    private var keyBeingMade: Task<(secret: Secret, publicLine: String), any Error>?
 
     /// Opens the store of a fleet file that was parsed.
     package init(_ parsed: ParsedFleet, file: String, storePath: String?) throws {
@@ -93,6 +94,14 @@ package actor FleetSession {
     /// The fleet's own key, made once, as OpenSSH's private key text and public line.
     package func fleetKey() async throws -> (secret: Secret, publicLine: String) {
         if let secret = try store.secret("bascule.fleet-key"), let line = try store.setting("fleet-key.public") { return (secret, line) }
+        // Two nodes that are brought up at once must not make two keys: whoever comes second waits for the first.
+        let making = keyBeingMade ?? Task { try await makeFleetKey() }
+        keyBeingMade = making
+        defer { keyBeingMade = nil }
+        return try await making.value
+    }
+
+    private func makeFleetKey() async throws -> (secret: Secret, publicLine: String) {
         let directory = NSTemporaryDirectory() + "bascule-\(RandomBytes.identifier())"
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
         defer { try? FileManager.default.removeItem(atPath: directory) }
