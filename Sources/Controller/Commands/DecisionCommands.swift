@@ -12,11 +12,21 @@ enum Conductor {
         for node in session.usedNodes where try session.isBootstrapped(node) {
             guard case .status(let status)? = try? await session.link(node).ask(.status) else { continue }
             guard let activity = status.activities.last(where: { $0.conducted && $0.ended == nil }) else { continue }
+            if command == .rollback, status.t0 == .open {
+                throw BasculeError(
+                    .rollbackLoses, "T0 has passed: going back now would lose every order placed since on the new system",
+                    hint: "this version does not carry them back; mend the new system, or decide by hand with bascule-agent on \(node)")
+            }
             _ = try await session.link(node).ask(.command(activity.segment, command))
             return
         }
         throw BasculeError(.notFound, "no migration is being conducted", hint: "bascule now shows what runs")
     }
+}
+
+extension ErrorCode {
+    /// Going back would lose writes that customers were told are done.
+    static let rollbackLoses: ErrorCode = "rollback-loses-writes"
 }
 
 /// `bascule go`

@@ -10,9 +10,7 @@ extension SegmentPerformer {
         edgeRenewal.stop()
         let services = services
         try await Blocking.run { try EdgeTelling.say(link, mode, paths: services.paths) }
-        if mode == .maintenance {
-            edgeRenewal.start(every: Double(link.lease) / 3) { try? EdgeTelling.say(link, mode, paths: services.paths) }
-        }
+        if mode == .maintenance { keepUp(link) }
         return StepResult(.done, "the old edge is in mode \(mode.rawValue)")
     }
 }

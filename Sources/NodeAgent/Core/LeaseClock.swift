@@ -17,8 +17,19 @@ final class LeaseClock: Sendable {
 
     func start() {
         guard let lease else { return }
-        ends.withLock { if $0 == nil { $0 = WallClock.monotonic() + lease.seconds } }
+        let began = ends.withLock { known in
+            defer { if known == nil { known = WallClock.monotonic() + lease.seconds } }
+            return known == nil
+        }
         control.set(leaseEnds: ends.withLock { $0 })
+        guard began, lease.ifAlone == .rollback else { return }
+        // A step that hangs does not look at the clock itself.
+        Task { [weak self, control] in
+            while let left = self?.left {
+                if left <= 0 { return control.cancel() }
+                try? await Task.sleep(for: .seconds(min(left, 5) + 0.01))
+            }
+        }
     }
 
     /// T0 has passed: the lease is over.

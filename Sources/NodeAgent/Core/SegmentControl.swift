@@ -25,6 +25,7 @@ final class SegmentControl: Sendable {
     func decide(_ decision: Decision) { state.withLock { $0.decision = $0.decision ?? decision } }
     func set(held: Bool) { state.withLock { $0.held = held } }
     func cancel() { state.withLock { $0.cancelled = true } }
+    func uncancel() { state.withLock { $0.cancelled = false } }
     func set(waitingForDecision: Bool) { state.withLock { $0.view.isWaitingForDecision = waitingForDecision } }
     func set(leaseEnds: Double?) { state.withLock { $0.view.leaseEnds = leaseEnds } }
 

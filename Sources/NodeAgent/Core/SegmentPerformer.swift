@@ -17,9 +17,21 @@ final class SegmentPerformer: StepPerformer {
     init(segment: Segment, services: AgentServices, control: SegmentControl, history: ExecutionHistory, sink: SegmentSink) {
         (self.segment, self.services, self.control, self.sink) = (segment, services, control, sink)
         outputs = Mutex(history.results.compactMapValues(\.output))
-        lease = LeaseClock(segment.lease, control: control, alreadyFrozen: history.begun.contains { id in
-            segment.steps.first { $0.id == id }?.phase == .freeze
-        })
+        let begun = segment.steps.filter { history.begun.contains($0.id) }
+        let opened = begun.contains { $0.phase == .open && history.results[$0.id]?.isGood == true }
+        lease = LeaseClock(segment.lease, control: control, alreadyFrozen: !opened && begun.contains { $0.phase == .freeze })
+        // A maintenance page that an earlier life of this agent put up has to be kept up by this one.
+        let words = begun.compactMap { step -> (EdgeLink, EdgeMode)? in
+            guard case .migrate(.edge(let link, let mode)) = step.action, history.results[step.id]?.isGood == true else { return nil }
+            return history.compensations[step.id] == nil ? (link, mode) : nil
+        }
+        if let (link, mode) = words.last, mode == .maintenance { keepUp(link) }
+    }
+
+    /// Renews the old edge's maintenance lease until another word is said.
+    func keepUp(_ link: EdgeLink) {
+        let paths = services.paths
+        edgeRenewal.start(every: Double(link.lease) / 3) { try? EdgeTelling.say(link, .maintenance, paths: paths) }
     }
 
     func perform(_ step: Step, attempt: Int, interrupted: Bool) async -> StepResult {
@@ -43,6 +55,8 @@ final class SegmentPerformer: StepPerformer {
 
     func compensate(_ step: Step, by action: StepAction) async -> StepResult {
         let start = WallClock.monotonic()
+        // What cancelled the steps must not cancel their undoing.
+        control.uncancel()
         // The old system must serve again: what fails is tried again before a person is called.
         var last = StepResult(.failed, "not tried")
         for attempt in 0..<5 {

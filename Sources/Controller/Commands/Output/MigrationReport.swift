@@ -47,22 +47,26 @@ struct MigrationReport: Encodable {
             if outline.rollbackExpected > 0 { expected = outline.rollbackExpected }
             if started == 0 { started = run.started }
             outcome = run.outcome ?? "not ended"
+            // A phase that ran again counts as it ran last; what a rolled back attempt proved was another attempt's.
+            var own: [Phase: (first: Double, last: Double, steps: Int)] = [:]
             let phases = Dictionary(plan.steps.map { ($0.id, $0.phase) }, uniquingKeysWith: { $1 })
             for entry in try store.events(of: run.id) {
                 ended = max(ended, entry.time)
                 switch entry.event {
                 case .started(let id, _):
                     guard let phase = phases[id] else { continue }
-                    spans[phase, default: (entry.time, entry.time, 0)].first = min(spans[phase]?.first ?? entry.time, entry.time)
+                    own[phase, default: (entry.time, entry.time, 0)].first = min(own[phase]?.first ?? entry.time, entry.time)
                 case .finished(let id, _):
                     guard let phase = phases[id] else { continue }
-                    spans[phase, default: (entry.time, entry.time, 0)].last = entry.time
-                    spans[phase]?.steps += 1
+                    own[phase, default: (entry.time, entry.time, 0)].last = entry.time
+                    own[phase]?.steps += 1
                 case .rollingBack: undo = (entry.time, entry.time)
                 case .compensated: undo?.last = entry.time
                 case .accepted, .compensating, .note, .ended: break
                 }
             }
+            spans.merge(own) { $1 }
+            if own.keys.contains(.freeze) { evidence.removeAll { $0.subject.hasSuffix("equal") || $0.subject.hasSuffix("fence") } }
             evidence += try store.evidence(of: run.id)
         }
         let costs = session.fleet.costs
