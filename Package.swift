@@ -90,6 +90,7 @@ let suites: [Target] = [
     tests("BasculeExecutionTests", "Tests/Shared/Execution", ["BasculeModel", "BasculeExecution"]),
     tests("BasculeProtocolTests", "Tests/Shared/Protocol", ["BasculeModel", "BasculeProtocol"]),
     tests("BasculeCryptoTests", "Tests/Shared/Crypto", ["BasculeModel", "BasculeCrypto"]),
+    tests("IntegrationTests", "Tests/Integration", ["BasculeModel", "BasculeProtocol", "BasculeProviders"]),
 ]
 
 let package = Package(
