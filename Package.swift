@@ -91,6 +91,11 @@ let suites: [Target] = [
     tests("BasculeProtocolTests", "Tests/Shared/Protocol", ["BasculeModel", "BasculeProtocol"]),
     tests("BasculeCryptoTests", "Tests/Shared/Crypto", ["BasculeModel", "BasculeCrypto"]),
     tests("IntegrationTests", "Tests/Integration", ["BasculeModel", "BasculeProtocol", "BasculeProviders"]),
+    tests(
+        "BasculeAgentCoreTests", "Tests/NodeAgent/Core",
+        [
+            "BasculeModel", "BasculeCrypto", "BasculeProtocol", "BasculeExecution", "BasculeResources", "BasculeData", "BasculeAgentCore",
+        ]),
 ]
 
 let package = Package(

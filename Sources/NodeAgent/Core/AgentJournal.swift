@@ -72,7 +72,7 @@ package final class AgentJournal: Sendable {
         while start < bytes.count {
             guard let end = bytes[start...].firstIndex(of: 0x0A) else { break }
             let line = bytes[start..<end]
-            guard line.count > 9, CRC32.text(of: Array(line.dropFirst(9))) == String(decoding: line.prefix(8), as: UTF8.self) else {
+            guard line.count > 9, line[start + 8] == 0x20, CRC32.text(of: Array(line.dropFirst(9))) == String(decoding: line.prefix(8), as: UTF8.self) else {
                 if bytes[(end + 1)...].contains(0x0A) {
                     throw BasculeError(
                         .inputOutput, "the agent's journal \(path) is damaged at byte \(start)",

@@ -1,6 +1,8 @@
 import BasculeExecution
 import BasculeModel
 import BasculeProtocol
+import Dispatch
+import Synchronization
 
 /// Owns the segments: accepts each once, runs it to its end whether or not anybody watches, and takes up after a crash
 /// what had not ended.
@@ -17,9 +19,8 @@ package actor SegmentKeeper {
     private let services: AgentServices
     private var running: [SegmentID: Running] = [:]
     private var outcomes: [SegmentID: SegmentOutcome] = [:]
-    private var watchers: [SegmentID: [Int: Watcher]] = [:]
+    private let audience = Audience()
     private var waiters: [SegmentID: [CheckedContinuation<SegmentOutcome, any Error>]] = [:]
-    private var nextWatcher = 0
     private var recent: [AgentStatus.Activity] = []
 
     package init(services: AgentServices) { self.services = services }
@@ -49,8 +50,10 @@ package actor SegmentKeeper {
         if running[segment.id] != nil || outcomes[segment.id] != nil { return }
         try services.identity.meet(epoch: segment.epoch, holder: segment.run.rawValue)
         if let lease = segment.lease { try services.identity.begin(attempt: lease.attempt) }
-        _ = try services.journal.append(.accepted(segment), to: segment.id)
-        start(segment, history: ExecutionHistory())
+        // One that stopped before its end (the disk was full) goes on where its journal stopped.
+        let known = try services.journal.records(of: segment.id).map(\.event)
+        if known.isEmpty { _ = try services.journal.append(.accepted(segment), to: segment.id) }
+        start(segment, history: ExecutionHistory(known))
     }
 
     private func start(_ segment: Segment, history: ExecutionHistory) {
@@ -65,9 +68,9 @@ package actor SegmentKeeper {
                     throw BasculeError(.alreadyDecided, "T0 has passed: nothing goes back by itself", hint: "bascule rollback says what going back would lose")
                 }
             }
-        ) { [weak self] event in
-            guard let self else { return }
-            Task { await self.tell(event, of: segment.id) }
+        ) { [audience] event in
+            if case .journal(let record) = event { control.note(record.event) }
+            audience.tell(event, of: segment.id)
         }
         let performer = SegmentPerformer(segment: segment, services: services, control: control, history: history, sink: sink)
         let executor = StepExecutor(
@@ -75,13 +78,22 @@ package actor SegmentKeeper {
         running[segment.id] = Running(segment: segment, executor: executor, control: control)
         Task {
             do {
-                let outcome = try await executor.run()
-                await sink.drain()
-                finish(segment.id, .success(outcome))
+                finish(segment.id, .success(try await executor.run()))
+            } catch let error as BasculeError where error.code == .alreadyDecided {
+                // T0 has passed and a step failed: nothing goes back by itself, and a person has to look.
+                services.log("segment \(segment.id): \(error)")
+                finish(segment.id, Result { try endStuck(segment.id, sink) })
             } catch {
                 finish(segment.id, .failure(error))
             }
         }
+    }
+
+    private func endStuck(_ id: SegmentID, _ sink: SegmentSink) throws -> SegmentOutcome {
+        let history = ExecutionHistory(try services.journal.records(of: id).map(\.event))
+        let outcome = SegmentOutcome(.stuck, results: history.results, compensations: history.compensations)
+        try sink.record(.ended(outcome))
+        return outcome
     }
 
     private func finish(_ id: SegmentID, _ result: Result<SegmentOutcome, any Error>) {
@@ -92,25 +104,23 @@ package actor SegmentKeeper {
             recent = recent.suffix(10)
         }
         for waiter in waiters.removeValue(forKey: id) ?? [] { waiter.resume(with: result) }
-        watchers[id] = nil
-    }
-
-    private func tell(_ event: Event, of segment: SegmentID) {
-        if case .journal(let record) = event { running[segment]?.control.note(record.event) }
-        for watcher in (watchers[segment] ?? [:]).values { watcher(event) }
     }
 
     /// Watches a segment from a sequence number of the journal on; returns how it ended.
     package func watch(_ id: SegmentID, from first: Int, _ watcher: @escaping Watcher) async throws -> SegmentOutcome {
-        let number = nextWatcher
-        nextWatcher += 1
-        for record in try services.journal.records(from: first, of: id) { watcher(.journal(record)) }
-        if let outcome = outcomes[id] { return outcome }
-        guard running[id] != nil else {
+        let seat = audience.seat(at: id, watcher)
+        defer { audience.leave(seat, at: id) }
+        seat.begin(with: try services.journal.records(from: first, of: id))
+        let outcome: SegmentOutcome
+        if let known = outcomes[id] {
+            outcome = known
+        } else if running[id] != nil {
+            outcome = try await withCheckedThrowingContinuation { waiters[id, default: []].append($0) }
+        } else {
             throw BasculeError(.unknownSegment, "this node knows no segment \(id)", hint: "run bascule apply: it sends it again")
         }
-        watchers[id, default: [:]][number] = watcher
-        return try await withCheckedThrowingContinuation { waiters[id, default: []].append($0) }
+        await seat.drain()
+        return outcome
     }
 
     /// Tells a running segment what the administrator wants.
@@ -173,7 +183,76 @@ final class SegmentSink: ExecutionJournal {
     }
 
     func progress(_ progress: StepProgress) { tell(.progress(progress)) }
+}
 
-    /// Lets events that were told just now reach their watchers first.
-    func drain() async { for _ in 0..<8 { await Task.yield() } }
+/// Who watches which segment. Telling never waits for a watcher.
+private final class Audience: Sendable {
+    private let seats = Mutex<[SegmentID: [Seat]]>([:])
+
+    func seat(at segment: SegmentID, _ watcher: @escaping SegmentKeeper.Watcher) -> Seat {
+        let seat = Seat(watcher)
+        seats.withLock { $0[segment, default: []].append(seat) }
+        return seat
+    }
+
+    func leave(_ seat: Seat, at segment: SegmentID) {
+        seats.withLock { all in
+            all[segment]?.removeAll { $0 === seat }
+            if all[segment]?.isEmpty ?? false { all[segment] = nil }
+        }
+    }
+
+    func tell(_ event: Event, of segment: SegmentID) {
+        for seat in seats.withLock({ $0[segment] ?? [] }) { seat.tell(event) }
+    }
+}
+
+/// One watcher: told every record once and in order, on a queue of its own, so that a peer that reads nothing holds up
+/// nobody else.
+private final class Seat: Sendable {
+    private struct State {
+        /// Events that came before the past was told; nil from then on.
+        var early: [Event]? = []
+        /// The newest record that was told.
+        var last = 0
+        var waiting = 0
+    }
+
+    private let watcher: SegmentKeeper.Watcher
+    private let queue = DispatchQueue(label: "bascule.watcher")
+    private let state = Mutex(State())
+
+    init(_ watcher: @escaping SegmentKeeper.Watcher) { self.watcher = watcher }
+
+    func begin(with records: [JournalRecord]) {
+        state.withLock { state in
+            let early = state.early ?? []
+            state.early = nil
+            for event in records.map(Event.journal) + early { pass(event, &state) }
+        }
+    }
+
+    func tell(_ event: Event) {
+        state.withLock { state in
+            if state.early != nil { state.early?.append(event) } else { pass(event, &state) }
+        }
+    }
+
+    private func pass(_ event: Event, _ state: inout State) {
+        if case .journal(let record) = event {
+            guard record.sequence > state.last else { return }
+            state.last = record.sequence
+        } else if state.waiting > 100 {
+            // Progress is for looking at: who is that far behind does not look.
+            return
+        }
+        state.waiting += 1
+        queue.async { [self] in
+            watcher(event)
+            self.state.withLock { $0.waiting -= 1 }
+        }
+    }
+
+    /// Returns when everything that was told has reached the watcher.
+    func drain() async { await withCheckedContinuation { continuation in queue.async { continuation.resume() } } }
 }

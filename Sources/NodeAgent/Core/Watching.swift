@@ -9,7 +9,7 @@ extension SegmentPerformer {
     func watch(_ criteria: WatchCriteria, _ step: Step) async throws -> StepResult {
         let services = services
         let end = WallClock.monotonic() + criteria.duration
-        var tail = AccessLogTail(path: criteria.accessLog, loginPath: criteria.loginPath)
+        let tail = AccessLogTail(path: criteria.accessLog, loginPath: criteria.loginPath)
         var (journeys, failed) = (0, 0)
         var nextJourney = 0.0
         var tripped: String?
@@ -109,24 +109,45 @@ struct AccessTally {
     }
 }
 
-/// Reads what was added to the access log.
-struct AccessLogTail {
-    let path: String
-    let loginPath: String?
-    var tally = AccessTally()
-    private var offset: off_t
+/// Reads what was added to the access log, through its rotation: the old file to its end, then the new one.
+final class AccessLogTail {
+    private let path: String
+    private let loginPath: String?
+    private(set) var tally = AccessTally()
+    /// The file that is read; -1 where there was none yet.
+    private var file: Int32 = -1
+    private var offset: off_t = 0
     private var rest: [UInt8] = []
 
     init(path: String, loginPath: String?) {
         (self.path, self.loginPath) = (path, loginPath)
-        var status = stat()
-        offset = stat(path, &status) == 0 ? status.st_size : 0
+        file = open(path, O_RDONLY | O_CLOEXEC)
+        if let status = status(file) { offset = status.st_size }
     }
 
-    mutating func read() {
-        let file = open(path, O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else { return }
-        defer { close(file) }
+    deinit { if file >= 0 { close(file) } }
+
+    private func status(_ file: Int32) -> stat? {
+        var status = stat()
+        return file >= 0 && fstat(file, &status) == 0 ? status : nil
+    }
+
+    func read() {
+        drain()
+        let newest = open(path, O_RDONLY | O_CLOEXEC)
+        guard let there = status(newest) else { return }
+        guard let here = status(file), (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino) else {
+            if file >= 0 { close(file) }
+            (file, offset, rest) = (newest, 0, [])
+            return drain()
+        }
+        close(newest)
+        guard here.st_size < offset else { return }
+        (offset, rest) = (0, [])
+        drain()
+    }
+
+    private func drain() {
         var buffer = [UInt8](repeating: 0, count: 262_144)
         while true {
             let count = pread(file, &buffer, buffer.count, offset)
