@@ -96,6 +96,7 @@ let suites: [Target] = [
         [
             "BasculeModel", "BasculeCrypto", "BasculeProtocol", "BasculeExecution", "BasculeResources", "BasculeData", "BasculeAgentCore",
         ]),
+    tests("BasculeStoreTests", "Tests/Controller/Store", ["BasculeModel", "BasculeCrypto", "BasculeStore"]),
 ]
 
 let package = Package(

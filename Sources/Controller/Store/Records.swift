@@ -211,6 +211,10 @@ extension Store {
 
     /// Keeps what a node said it is.
     package func save(_ facts: NodeFacts, of name: NodeName) throws {
-        try write { try $0.execute(sql: "UPDATE node SET facts = ? WHERE name = ?", arguments: [try Store.json(facts), name.rawValue]) }
+        try write {
+            try $0.execute(
+                sql: "INSERT INTO node (name, facts) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET facts = excluded.facts",
+                arguments: [name.rawValue, try Store.json(facts)])
+        }
     }
 }

@@ -28,7 +28,13 @@ package struct Store: Sendable {
             try database.execute(sql: "PRAGMA journal_mode = WAL")
             try database.execute(sql: "PRAGMA synchronous = FULL")
         }
-        let existed = FileManager.default.fileExists(atPath: path)
+        let size = try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int
+        let existed = size != nil
+        // SQLite would take an empty file for a new database. Only a first start that was killed leaves one, before the key.
+        if size == 0, Vault.hasKey(beside: path) {
+            throw BasculeError(.storeDamaged, "the store \(path) is empty", hint: "restore it from a backup; it is never recreated")
+        }
+        let sample: Data?
         do {
             database = try DatabaseQueue(path: path, configuration: configuration)
             let migrator = Schema.migrator
@@ -37,8 +43,11 @@ package struct Store: Sendable {
                 if existed { try Store.backUp(database, path) }
                 try migrator.migrate(database)
             }
+            sample = try database.read { try Data.fetchOne($0, sql: "SELECT value FROM secret LIMIT 1") }
         } catch { throw Store.explain(error, path) }
-        vault = try Vault(beside: path, isNew: !existed)
+        // Without a secret nothing is lost with the key: a first start that was killed before it goes on.
+        vault = try Vault(beside: path, isNew: sample == nil)
+        if let sample { try vault.check(opens: Array(sample), of: path) }
     }
 
     /// A copy by SQLite itself, before a migration of the schema touches the file.

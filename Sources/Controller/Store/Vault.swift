@@ -7,9 +7,22 @@ import Foundation
 struct Vault: Sendable {
     let box: SecretBox
 
+    private static func keyPath(_ path: String) -> String { (path as NSString).deletingPathExtension + ".key" }
+    private static var given: String? { ProcessInfo.processInfo.environment["BASCULE_STORE_KEY"] }
+
+    /// Whether a key is there already.
+    static func hasKey(beside path: String) -> Bool { given != nil || FileManager.default.fileExists(atPath: keyPath(path)) }
+
+    /// Throws `store-key` where this is not the key that sealed a value of the store.
+    func check(opens sealed: [UInt8], of path: String) throws {
+        do { _ = try box.open(sealed) } catch {
+            throw BasculeError(.storeKey, "the key does not open the secrets of the store \(path)", hint: "restore the store's own key; the recovery kit has it")
+        }
+    }
+
     init(beside path: String, isNew: Bool) throws {
-        let keyPath = (path as NSString).deletingPathExtension + ".key"
-        if let given = ProcessInfo.processInfo.environment["BASCULE_STORE_KEY"] {
+        let keyPath = Self.keyPath(path)
+        if let given = Self.given {
             guard let key = Hex.decode(given), key.count == 32 else {
                 throw BasculeError(.storeKey, "BASCULE_STORE_KEY is not 64 hexadecimal digits")
             }
