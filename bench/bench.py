@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+"""Measures Bascule against what a person would use instead, in the same run on the same machine.
+
+Prints a table and writes it as JSON. Needs root (throwaway nodes) and what `make deps` installs. Everything that it
+brings up is gone when it ends, however it ends.
+"""
+
+import argparse
+import contextlib
+import datetime
+import fcntl
+import json
+import os
+import pathlib
+import platform
+import shutil
+import sys
+import tempfile
+
+sys.dont_write_bytecode = True
+
+import engine
+import postgres
+from nodes import Nodes
+from tools import Failure, say, stop_politely
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", choices=["engine", "postgres"], help="measure only this")
+    parser.add_argument("--rounds", type=int, default=3, help="of the long measurements (3)")
+    parser.add_argument("--idle-rounds", type=int, default=15, help="of the runs with nothing to do (15)")
+    parser.add_argument("--rows", type=int, default=2_000_000, help="of the database (2000000)")
+    parser.add_argument("--watch", type=int, default=30, help="seconds to watch idle agents (30)")
+    parser.add_argument("--bascule", default=os.environ.get("BASCULE", ROOT / "dist/bascule"))
+    parser.add_argument("--json", default=None, help="where the figures go (dist/bench.json)")
+    return parser.parse_args()
+
+
+def measure_engine(options, folder, agents, agent):
+    nodes = Nodes(options.bascule, folder, agents)
+    # What an earlier run, ended by force, may have left.
+    nodes.down()
+    # One node warms up and is not counted; four are needed in the end.
+    mine = [f"n{i}" for i in range(1, max(options.rounds, 3) + 2)]
+    raw = [f"raw{i}" for i in range(1, options.rounds + 1)]
+    try:
+        nodes.up(*mine, *raw)
+        nodes.warm(mine[0], *mine[1:], *raw)
+        nodes.bootstrap(*mine)
+        say("from blank")
+        # Brings the archives into the page cache for all that follow.
+        engine.settle(nodes, mine[:1])
+        rows = engine.from_blank(nodes, list(zip(mine[1:], raw)))
+        nodes.down(*raw)
+        say("the agent's footprint")
+        four = mine[:4]
+        engine.settle(nodes, four)
+        rows += engine.footprint(nodes, four, agent, options.watch)
+        say("nothing to do")
+        return engine.nothing_to_do(nodes, four, options.idle_rounds) + rows
+    finally:
+        nodes.down()
+
+
+def table(rows):
+    lines = [("", "bascule", "against", "ratio", "goal", "")]
+    for line in rows:
+        unit = line["unit"]
+        if "reference" in line:
+            lines.append((line["what"], f"{line['bascule']:.3f} {unit}", f"{line['reference']:.3f} {unit}", f"{line['ratio']:.2f}", f"≤ {line['goal']:.1f}", line["note"]))
+        else:
+            lines.append((line["what"], f"{line['bascule']:.2f} {unit}", "", "", f"≤ {line['goal']} {unit}", line["note"]))
+        lines[-1] = (*lines[-1][:4], f"{lines[-1][4]} {'met' if line['met'] else 'MISSED'}", lines[-1][5])
+    widths = [max(len(line[i]) for line in lines) for i in range(6)]
+    for line in lines:
+        print("  ".join(text.ljust(width) for text, width in zip(line, widths)).rstrip())
+
+
+def main():
+    options = arguments()
+    options.bascule = pathlib.Path(options.bascule).resolve()
+    agents = options.bascule.parent / "agents"
+    agent = agents / platform.machine() / "bascule-agent"
+    for program in (options.bascule, agent):
+        if not os.access(program, os.X_OK):
+            raise Failure(f"{program} is not built: make build")
+    if os.geteuid() != 0:
+        raise Failure("throwaway nodes need root: sudo make bench")
+    stop_politely()
+    load = os.getloadavg()[0]
+    if load > 1:
+        say(f"this machine is busy (load {load:.1f}): trust the ratios, not the times")
+    rows = []
+    with contextlib.ExitStack() as stack:
+        lock = stack.enter_context(open("/run/lock/bascule-bench", "w"))
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Failure("another measurement is running on this machine") from None
+        # Short: a socket's path has at most 107 bytes. Readable: the servers' account works in it.
+        folder = tempfile.mkdtemp(prefix="bascule-bench-", dir="/tmp")
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        os.chmod(folder, 0o755)
+        if options.only != "postgres":
+            rows += measure_engine(options, folder, agents, agent)
+        if options.only != "engine":
+            say("PostgreSQL")
+            reachable = pathlib.Path(folder) / "agent"
+            shutil.copy(agent, reachable)
+            rows += postgres.measure(folder, reachable, options.rows, options.rounds)
+    output = pathlib.Path(options.json or ROOT / "dist/bench.json")
+    output.parent.mkdir(exist_ok=True)
+    made = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    output.write_text(json.dumps({"made": made, "cpus": os.cpu_count(), "load": load, "rows": rows}, indent=2) + "\n")
+    table(rows)
+    print(f"written to {output}")
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except Failure as failure:
+        say(f"bench: {failure}")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        say("bench: stopped")
+        sys.exit(130)

@@ -1,0 +1,88 @@
+"""The 44 entries: from blank against raw apt-get, nothing to do against `ssh node true`, the agent's footprint."""
+
+import json
+import os
+import time
+
+from nodes import PACKAGES
+from tools import Failure, limit, median, row, run, say, timed
+
+RAW = "export DEBIAN_FRONTEND=noninteractive; apt-get -q update && apt-get -q -y --no-install-recommends install "
+
+
+def settle(nodes, names):
+    """Applies the 44 entries, and again, which must change nothing."""
+    fleet = nodes.fleet(*names)
+    run(nodes.apply(fleet), env=nodes.environment)
+    output = run([*nodes.apply(fleet), "--json"], env=nodes.environment)
+    if json.loads(output.splitlines()[-1]) != {"event": "ended", "outcome": "converged"}:
+        raise Failure(f"a second apply had something to do:\n{output[-1000:]}")
+
+
+def from_blank(nodes, pairs):
+    """Pairs of (ours, raw) blank nodes, in turn; all have their agent and a warm package cache."""
+    ours, raw = [], []
+    for mine, other in pairs:
+        seconds, _, _ = timed(nodes.apply(nodes.fleet(mine)))
+        ours.append(seconds)
+        seconds, _, _ = timed(nodes.ssh(other, RAW + " ".join(PACKAGES)))
+        raw.append(seconds)
+        say(f"  from blank: bascule {ours[-1]:.2f} s, apt-get {raw[-1]:.2f} s")
+    return [row("from blank, 44 entries, 1 node", median(ours), median(raw), 1.1, note="apt-get update and install of the 8 packages")]
+
+
+def nothing_to_do(nodes, names, rounds):
+    """One node and all of them, each time beside one `ssh node true`."""
+    one, all = nodes.fleet(names[0]), nodes.fleet(*names)
+    commands = {
+        "ssh": nodes.ssh(names[0], "true"), "one": nodes.apply(one), "four": nodes.apply(all),
+    }
+    seconds = {key: [] for key in commands}
+    cpu = {key: [] for key in commands}
+    for _ in range(rounds):
+        for key, command in commands.items():
+            wall, used, _ = timed(command)
+            seconds[key].append(wall)
+            cpu[key].append(used)
+    middle = {key: median(values) for key, values in seconds.items()}
+    for key, values in seconds.items():
+        say(f"  {key}: median {middle[key]:.3f} s, best {min(values):.3f} s, CPU here {median(cpu[key]):.3f} s")
+    # The ratio of neighbours in time says more on a busy machine than the ratio of two medians.
+    rows = []
+    for key, count, goal in (("one", "1 node", 1.0), ("four", f"{len(names)} nodes", 1.5)):
+        line = row(f"nothing to do, 44 entries, {count}", middle[key], middle["ssh"], goal, note="ssh node true")
+        line["ratio"] = median([a / b for a, b in zip(seconds[key], seconds["ssh"])])
+        line["met"] = line["ratio"] <= goal
+        line["cpu"] = median(cpu[key])
+        rows.append(line)
+    return rows
+
+
+AGENT = """
+pid=$(systemctl show -P MainPID bascule-agent.service)
+sed -n 's/^VmRSS:[^0-9]*\\([0-9]*\\).*/rss \\1/p' /proc/$pid/status
+awk '{ n += $1 } END { print "cpu", n }' /proc/$pid/task/*/schedstat
+"""
+
+
+def footprint(nodes, names, agent, seconds):
+    """Size of the program; memory and CPU of idle agents that have applied the 44 entries. The worst node counts."""
+
+    def sample(name):
+        said = dict(line.split() for line in run(nodes.ssh(name, AGENT)).splitlines())
+        return int(said["rss"]) / 1024, int(said["cpu"]), time.monotonic()
+
+    say(f"  watching {len(names)} idle agents for {seconds} s")
+    time.sleep(2)
+    before = {name: sample(name) for name in names}
+    time.sleep(seconds)
+    memory, cpu = [], []
+    for name in names:
+        rss, used, now = sample(name)
+        memory.append(rss)
+        cpu.append((used - before[name][1]) / 1e9 / (now - before[name][2]) * 100)
+    return [
+        limit("agent, stripped", os.path.getsize(agent) / 2**20, 18, "MiB"),
+        limit("agent, idle, resident memory", max(memory), 16, "MiB", f"worst of {len(names)} nodes"),
+        limit(f"agent, CPU over {seconds} idle seconds", max(cpu), 0.3, "%", f"worst of {len(names)} nodes"),
+    ]

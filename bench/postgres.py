@@ -1,0 +1,129 @@
+"""A PostgreSQL database with its indexes, copied by the agent's mover and by pg_dump and pg_restore."""
+
+import json
+import os
+import pathlib
+import pwd
+import shutil
+
+from tools import Failure, environment, median, row, run, say, timed
+
+BINARIES = pathlib.Path("/usr/lib/postgresql/15/bin")
+JOBS = 2
+SETTINGS = """
+listen_addresses = ''
+shared_buffers = 256MB
+maintenance_work_mem = 128MB
+max_wal_size = 4GB
+"""
+
+
+class Cluster:
+    """A server of the measurement's own, reached by its socket only."""
+
+    def __init__(self, folder, name, port):
+        self.folder, self.port = pathlib.Path(folder) / name, port
+        account = pwd.getpwnam("postgres")
+        self.folder.mkdir(mode=0o755)
+        os.chown(self.folder, account.pw_uid, account.pw_gid)
+        self.data = self.folder / "data"
+        self.run("initdb", "-D", self.data, "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--auth=trust", "--no-sync")
+        with (self.data / "postgresql.conf").open("a") as file:
+            file.write(f"{SETTINGS}port = {port}\nunix_socket_directories = '{self.folder}'\n")
+        self.run("pg_ctl", "-D", self.data, "-l", self.folder / "log", "-w", "start")
+
+    def run(self, program, *arguments):
+        return run([BINARIES / program, *arguments], **as_postgres(self.folder))
+
+    def stop(self):
+        self.run("pg_ctl", "-D", self.data, "-m", "immediate", "-w", "stop")
+
+    def to(self, database):
+        return ["-h", str(self.folder), "-p", str(self.port), "-U", "postgres", "-d", database]
+
+    def sql(self, text, database="postgres"):
+        return self.run("psql", *self.to(database), "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-c", text).strip()
+
+
+def as_postgres(folder):
+    account = pwd.getpwnam("postgres")
+    if os.geteuid() == account.pw_uid:
+        return {"cwd": folder, "env": environment()}
+    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": [], "cwd": folder, "env": environment(HOME="/nonexistent")}
+
+
+def measure(folder, agent, rows, rounds):
+    """Copies `rows` rows there both ways, in turn; each copy is verified by the mover."""
+    source = target = None
+    try:
+        source = Cluster(folder, "source", 54415)
+        target = Cluster(folder, "target", 54416)
+        say(f"  making {rows} rows")
+        for cluster in (source, target):
+            cluster.sql("CREATE ROLE shop LOGIN")
+        source.sql("CREATE DATABASE shop OWNER shop")
+        schema = (pathlib.Path(__file__).parent / "shop.sql").read_text()
+        source.run("psql", *source.to("shop"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-v", f"orders={rows // 4}", "-f", write(folder, schema))
+        source.sql("VACUUM ANALYZE", "shop")
+        size = int(source.sql("SELECT pg_database_size('shop')")) / 2**20
+        say(f"  {size:.0f} MiB with indexes")
+        copies, verifications, dumps, restores = [], [], [], []
+        for _ in range(rounds):
+            fresh(source, target)
+            copies.append(mover(source, target, agent, "copy"))
+            verifications.append(mover(source, target, agent, "verify"))
+            fresh(source, target)
+            dump = pathlib.Path(folder) / "target" / "dump"
+            shutil.rmtree(dump, ignore_errors=True)
+            jobs = ["-j", str(JOBS)]
+            dumps.append(timed([BINARIES / "pg_dump", *source.to("shop"), "-Fd", *jobs, "-f", dump], **as_postgres(folder))[0])
+            restores.append(timed([BINARIES / "pg_restore", *target.to("shop"), *jobs, dump], **as_postgres(folder))[0])
+            say(f"  copy {copies[-1]:.2f} s, verify {verifications[-1]:.2f} s; dump {dumps[-1]:.2f} s, restore {restores[-1]:.2f} s")
+        both = median([a + b for a, b in zip(dumps, restores)])
+        note = f"{rows} rows, {size:.0f} MiB"
+        return [
+            row("PostgreSQL copy with indexes", median(copies), both, 1.0, note=f"pg_dump -Fd -j2, then pg_restore -j2; {note}"),
+            row("PostgreSQL, both sides proved equal", median(verifications), median(copies), 1.5, note="the copy's time"),
+        ]
+    finally:
+        for cluster in (source, target):
+            if cluster:
+                cluster.stop()
+
+
+def write(folder, text):
+    path = pathlib.Path(folder) / "shop.sql"
+    path.write_text(text)
+    path.chmod(0o644)
+    return path
+
+
+def fresh(source, target):
+    """An empty target, and nothing of the last copy left to be written."""
+    target.sql("DROP DATABASE IF EXISTS shop")
+    target.sql("CREATE DATABASE shop OWNER shop TEMPLATE template0")
+    target.sql("CHECKPOINT")
+    source.sql("CHECKPOINT")
+    os.sync()
+
+
+def mover(source, target, agent, what):
+    """Runs one task of the agent's mover, as the agent does: a child that reads its job and answers."""
+    move = {
+        "source": "source", "targetDatabase": "shop", "targetSocket": str(target.folder), "targetPort": target.port,
+        "targetUser": "postgres", "owner": "shop", "parallelism": JOBS, "allowNonEmptyTarget": False,
+        "acceptedFindings": [], "fenceGrace": 2,
+    }
+    case = {"copy": {"copy": {"_0": move}}, "verify": {"verify": {"_0": move}}}[what]
+    address = f"host={source.folder} port={source.port} user=postgres dbname=shop"
+    job = json.dumps({"task": {"postgres": {"_0": case}}, "secrets": {"source": address}})
+    seconds, _, output = timed([agent, "task"], input=job, **as_postgres(target.folder))
+    answer = json.loads(output)
+    report = answer.get("report", {}).get("_0", {}).get("postgres", {}).get("_0")
+    if report is None:
+        raise Failure(f"the mover failed: {json.dumps(answer)[:2000]}")
+    if what == "verify":
+        found = report["verified"]["_0"]
+        if found["differingTables"] or found["differingSequences"] or found["shapeDifferences"]:
+            raise Failure(f"the copy differs: {json.dumps(found)[:2000]}")
+    return seconds
