@@ -97,6 +97,12 @@ let suites: [Target] = [
             "BasculeModel", "BasculeCrypto", "BasculeProtocol", "BasculeExecution", "BasculeResources", "BasculeData", "BasculeAgentCore",
         ]),
     tests("BasculeStoreTests", "Tests/Controller/Store", ["BasculeModel", "BasculeCrypto", "BasculeStore"]),
+    tests(
+        "BasculePlanningTests", "Tests/Controller/Planning",
+        ["BasculeModel", "BasculeFleet", "BasculeCatalogue", "BasculePlanning", "BasculeCrypto"]),
+    tests(
+        "BasculeCommandsTests", "Tests/Controller/Commands",
+        ["BasculeModel", "BasculeFleet", "BasculeConducting", "BasculeCommands"]),
 ]
 
 let package = Package(

@@ -106,7 +106,7 @@ package struct MigrationPlanner {
                 reversal: .reversible(seconds: 1), estimate: 0.2)
         }
         let dns = try dnsChanges()
-        for change in dns { _ = add(.copy, "ttl-\(change.name)", "lower the TTL of \(change.name) to \(change.ttl) s", .migrate(.lowerTTL(change)), estimate: 0.2) }
+        for change in dns { _ = add(.copy, "ttl-\(change.id)", "lower the TTL of \(change.name) \(change.type) to \(change.ttl) s", .migrate(.lowerTTL(change)), estimate: 0.2) }
         for (name, move) in postgres {
             let look = add(.copy, "\(name)-preflight", "look at the source \(name)", .data(.postgres(.preflight(move))), estimate: 1)
             _ = add(
@@ -125,10 +125,10 @@ package struct MigrationPlanner {
         for (name, gate) in gates {
             _ = add(.rehearseSmoke, name, "walk the journey \(name) against the copy", .migrate(.journey(gate)), estimate: 2)
         }
-        for change in dns { _ = add(.rehearseSmoke, "dns-\(change.name)", "see the lowered TTL at every name server of \(change.zone)", .migrate(.checkDNS(change)), estimate: 1) }
+        for change in dns { _ = add(.rehearseSmoke, "dns-\(change.id)", "see the lowered TTL at every name server of \(change.zone)", .migrate(.checkDNS(change)), estimate: 1) }
         try conducted(domains, edge, dns, postgres, redis, files, gates)
-        for (name, move) in postgres { _ = add(.finish, "\(name)", "remove the mover's tables", .data(.postgres(.finish(move))), estimate: 0.3) }
-        for (name, move) in redis { _ = add(.finish, "\(name)", "remove the mover's keys", .data(.redis(.finish(move))), estimate: 0.2) }
+        for (name, move) in postgres { _ = add(.finish, "\(name)-tables", "remove the mover's tables", .data(.postgres(.finish(move))), estimate: 0.3) }
+        for (name, move) in redis { _ = add(.finish, "\(name)-keys", "remove the mover's keys", .data(.redis(.finish(move))), estimate: 0.2) }
         let credentials = Set((postgres.map(\.1.source)) + redis.map(\.1.source) + files.compactMap(\.key))
         _ = add(.finish, "credentials", "purge the sources' credentials from \(conductor)", .migrate(.forgetSecrets(credentials.sorted())), estimate: 0.1)
     }
@@ -188,7 +188,7 @@ package struct MigrationPlanner {
         for change in dns {
             last = [
                 add(
-                    .switch, "dns-\(change.name)", "point \(change.name) to \(change.to.joined(separator: ", "))", .migrate(.switchDNS(change)), requires: last,
+                    .switch, "dns-\(change.id)", "point \(change.name) to \(change.to.joined(separator: ", "))", .migrate(.switchDNS(change)), requires: last,
                     reversal: .reversible(seconds: 0.5), estimate: 0.2, undo: .migrate(.switchDNS(change.reversed)))
             ]
         }
@@ -224,6 +224,11 @@ package struct MigrationPlanner {
 extension Duration {
     /// As a number of seconds.
     package var seconds: Double { Double(components.seconds) + Double(components.attoseconds) / 1e18 }
+}
+
+extension DNSChange {
+    /// Tells the record sets of one name apart in a step's id.
+    fileprivate var id: String { "\(name)-\(type.lowercased())" }
 }
 
 extension Threshold {

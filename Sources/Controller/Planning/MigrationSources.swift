@@ -101,9 +101,13 @@ extension MigrationPlanner {
     }
 
     func journeyGates() throws -> [(String, JourneyGate)] {
-        context.compiled.sites.compactMap { site in
+        // Two apps may share a journey, and two nodes an app: each walk is a step with an id of its own.
+        var known: [String: Int] = [:]
+        return context.compiled.sites.compactMap { site in
             guard let journey = context.journeys[site.app], let domain = site.domains.first else { return nil }
-            return (journey.name, JourneyGate(journey: journey, baseURL: site.innerURL, host: domain, timeout: 60))
+            known[journey.name, default: 0] += 1
+            let number = known[journey.name] ?? 1
+            return (number == 1 ? journey.name : "\(journey.name)-\(number)", JourneyGate(journey: journey, baseURL: site.innerURL, host: domain, timeout: 60))
         }
     }
 }

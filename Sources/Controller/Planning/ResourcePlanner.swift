@@ -43,19 +43,20 @@ package struct ResourcePlanner {
             case .change(let change): changing[resource.id] = .some(change)
             }
         }
-        // What is satisfied now may not be so once what it reacts to has changed.
-        for resource in desired where changing[resource.id] == nil && result.satisfied[resource.id] != nil && isReactive(resource) {
-            if triggers(of: resource).contains(where: { changing[$0] != nil }) {
-                changing[resource.id] = .some(nil)
-                result.satisfied[resource.id] = nil
-            }
+        // What is satisfied now may not be so once what it reacts to has changed, and what reacts to that, and so on.
+        let reactive = desired.filter(isReactive)
+        while let resource = reactive.first(where: { resource in
+            result.satisfied[resource.id] != nil && triggers(of: resource).contains { changing[$0] != nil }
+        }) {
+            changing[resource.id] = .some(nil)
+            result.satisfied[resource.id] = nil
         }
         let needs = changing.keys.reduce(into: [:]) { $0[$1] = self.changingNeeds(of: $1, among: Set(changing.keys)) }
         let packages = desired.filter { changing[$0.id] != nil && $0.resource.kind == .package }
         let packageStep = StepID("\(node)/packages")
         if !packages.isEmpty {
-            let requires = Set(packages.flatMap { needs[$0.id] ?? [] }.filter { byID[$0]?.resource.kind != .package }).sorted()
-            result.steps.append(step(packageStep, packages, changing, requires: requires.map { StepID($0.rawValue) }, needs: []))
+            let own = Set(packages.flatMap { needs[$0.id] ?? [] }.filter { byID[$0]?.resource.kind != .package })
+            result.steps.append(step(packageStep, packages, changing, requires: own.sorted().map { StepID($0.rawValue) }, needs: own))
         }
         for resource in desired where changing[resource.id] != nil && resource.resource.kind != .package {
             let own = needs[resource.id] ?? []

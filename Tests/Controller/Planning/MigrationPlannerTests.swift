@@ -1,0 +1,141 @@
+import BasculeCatalogue
+import BasculeFleet
+import BasculeModel
+import Testing
+
+@testable import BasculePlanning
+
+@Suite struct MigrationPlannerTests {
+    @Test func phasesComeInOrderAndIdsAreUnique() throws {
+        let (steps, outline) = try Example.plan()
+        // Sync and validate of different sources may overlap: a source is compared as soon as it was copied.
+        let phases = steps.map { $0.phase == .validate ? .sync : $0.phase }
+        #expect(phases == phases.sorted())
+        #expect(Set(steps.map(\.phase)) == [.install, .copy, .rehearseSmoke, .freeze, .sync, .validate, .smoke, .decide, .switch, .open, .watch, .finish])
+        #expect(Set(steps.map(\.id)).count == steps.count)
+        #expect(outline.conductor == "vps1")
+        #expect(steps.filter(\.phase.isConducted).allSatisfy { $0.node == "vps1" })
+        #expect(steps.filter { $0.node == "saas" }.map(\.phase) == [.install])
+        let ids = Set(steps.map(\.id))
+        #expect(steps.flatMap(\.requires).allSatisfy(ids.contains))
+    }
+
+    /// Every conducted step comes after all of the phase before: a path leads from it back to the first.
+    @Test func conductedStepsFormOneOrder() throws {
+        let steps = try Example.plan().steps.filter(\.phase.isConducted)
+        let byID = Dictionary(uniqueKeysWithValues: steps.map { ($0.id, $0) })
+        func before(_ step: Step) -> Set<StepID> {
+            step.requires.reduce(into: []) { all, id in
+                all.insert(id)
+                if let need = byID[id] { all.formUnion(before(need)) }
+            }
+        }
+        for step in steps {
+            let source = step.id.rawValue.split(separator: "/").last
+            let needed = Set(
+                steps.filter { other in
+                    if step.phase == .validate, other.phase == .sync { return other.id.rawValue.split(separator: "/").last == source }
+                    return other.phase < step.phase
+                }.map(\.id))
+            #expect(needed.isSubset(of: before(step)), "\(step.id) does not wait for \(needed.subtracting(before(step)).sorted())")
+        }
+        #expect(steps.filter(\.requires.isEmpty).map(\.id) == ["migration/freeze/maintenance"])
+    }
+
+    @Test func whatMustBeUndoneHasItsCompensation() throws {
+        let steps = try Example.plan().steps
+        for step in steps where step.phase.isConducted {
+            let needed: Bool
+            switch step.action {
+            case .migrate(.edge), .migrate(.switchDNS), .migrate(.fence(.postgres(.fenceAcquire))), .migrate(.fence(.redis(.fenceAcquire))): needed = true
+            default: needed = false
+            }
+            #expect((step.compensation != nil) == needed, "\(step.id)")
+            #expect((step.cancellation == .compensating) == needed, "\(step.id)")
+        }
+        #expect(steps.count { $0.compensation != nil } == 5)
+        for step in steps {
+            switch (step.action, step.compensation) {
+            case (.migrate(.switchDNS(let there)), .migrate(.switchDNS(let back))?):
+                #expect(there.to == ["10.9.0.3"] && there.from == ["10.9.0.2"] && back == there.reversed)
+            case (.migrate(.edge(_, let mode)), .migrate(.edge(_, let back))?):
+                #expect((mode, back) == (.maintenance, .old) || (mode, back) == (.new, .maintenance))
+            default: break
+            }
+        }
+        #expect(steps.filter { $0.phase > .decide && $0.phase.isConducted && $0.phase >= .open }.allSatisfy { $0.compensation == nil })
+    }
+
+    @Test func addressesNamesAndPoliciesReachTheSteps() throws {
+        let context = try Example.context()
+        let planner = try #require(try MigrationPlanner(context))
+        #expect(planner.lease == MigrationLease(seconds: 1800, ifAlone: .rollback, attempt: 3))
+        let steps = try planner.plan().steps
+        let edges = steps.compactMap { step in if case .migrate(.edge(let link, _)) = step.action { link } else { nil } }
+        #expect(Set(edges) == [EdgeLink(host: "10.9.0.2", port: 2222, user: "bascule", hostKey: "ssh-ed25519 AAAA", lease: 60)])
+        let watches = steps.compactMap { step in if case .migrate(.watch(let criteria)) = step.action { criteria } else { nil } }
+        let watch = try #require(watches.first)
+        #expect(watch.duration == context.fleet.migration?.rollback.watch.seconds)
+        #expect(watch.usersUnableToLogIn == 0.1)
+        #expect(watch.serverErrors == 0.01)
+        #expect(watch.dataLoss)
+        #expect(watch.minimumUsers == 20)
+        #expect(watch.loginPath == "/api/login" && watch.journey != nil && watch.database?.targetDatabase == "shop")
+        #expect(steps.contains { $0.action == .migrate(.forgetSecrets(["SOURCE_DATABASE_URL", "SOURCE_REDIS_URL", "SOURCE_UPLOADS_KEY"])) })
+        #expect(steps.contains { $0.action == .migrate(.decide(DecisionSpec(automatic: true, patience: 900, ifAlone: .rollback))) })
+    }
+
+    @Test func anUnknownAddressIsPlannedAsSuch() throws {
+        var context = try Example.context()
+        context.addresses = [:]
+        let steps = try #require(try MigrationPlanner(context)).plan().steps
+        #expect(steps.contains { if case .migrate(.switchDNS(let change)) = $0.action { change.to == ["address-of.vps1"] } else { false } })
+    }
+
+    @Test func everyRecordIsSwitchedAndSwitchedBack() throws {
+        let steps = try Example.plan(replacing: ["shop.example: {A: vps1}": "shop.example: {A: vps1, AAAA: \"2001:db8::7\"}\n      www.shop.example: {A: vps1}"]).steps
+        #expect(Set(steps.map(\.id)).count == steps.count, "two steps have one id: the second would never run")
+        let switched = steps.compactMap { step in if case .migrate(.switchDNS(let change)) = step.action { "\(change.name) \(change.type)" } else { nil } }
+        #expect(switched.sorted() == ["shop.example A", "shop.example AAAA", "www.shop.example A"])
+    }
+
+    @Test func aSourceMayHaveAnyName() throws {
+        let steps = try Example.plan(replacing: ["    cache: {redis:": "    credentials: {redis:"]).steps
+        #expect(Set(steps.map(\.id)).count == steps.count)
+    }
+
+    @Test func aJourneyOfTwoSitesIsWalkedAtBoth() throws {
+        var context = try Example.context()
+        var second = try #require(context.compiled.sites.first)
+        second.innerURL = "http://127.0.0.1:9999"
+        context.compiled.sites.append(second)
+        let steps = try #require(try MigrationPlanner(context)).plan().steps
+        #expect(Set(steps.map(\.id)).count == steps.count)
+        #expect(steps.count { if case .migrate(.journey) = $0.action { true } else { false } } == 4)
+    }
+
+    @Test func aRollbackOverItsBudgetIsRefused() throws {
+        #expect(code { try Example.plan(replacing: ["budget: 5m": "budget: 1s"]) } == .migrationRefused)
+        let outline = try Example.plan().outline
+        #expect(outline.rollbackBudget == 300 && outline.rollbackExpected > 1 && outline.rollbackExpected < 60)
+    }
+
+    @Test func mySQLIsRefusedByName() throws {
+        let error = #expect(throws: BasculeError.self) {
+            try Example.plan(replacing: ["database: {postgres: !secret SOURCE_DATABASE_URL, into: shop, schemas: [public, audit]}": "legacy: {mysql: !secret SOURCE_DATABASE_URL, into: shop}"])
+        }
+        #expect(error?.code == .migrationRefused)
+        #expect(error?.message.contains("legacy") == true && error?.message.contains("MySQL") == true)
+    }
+
+    @Test func aSourceWithoutAKnownHostKeyIsRefused() throws {
+        var context = try Example.context()
+        context.hostKeys = [:]
+        let planner = try #require(try MigrationPlanner(context))
+        #expect(code { try planner.plan() } == .migrationRefused)
+    }
+
+    @Test func withoutAMigrationThereIsNone() throws {
+        #expect(try MigrationPlanner(try Example.context { $0.migration = nil }) == nil)
+    }
+}
