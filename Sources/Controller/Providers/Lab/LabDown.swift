@@ -39,6 +39,9 @@ extension Lab {
             _ = try await Command.run(["ip", "link", "delete", link])
         }
         forgetInNspawn(record, root: node.root)
+        // By name first: mountinfo can skip a line while a neighbour's mount goes.
+        LabMounts.detach(node.root)
+        LabMounts.detach(node.disk)
         LabMounts.detachAll(under: node.directory)
         await cgroup.remove()
         try await LabFiles.removeTree(node.directory)

@@ -105,9 +105,12 @@ enum LabMounts {
 
     /// Detaches everything mounted at or below this path, innermost first.
     static func detachAll(under path: String) {
-        for point in points(in: LabFiles.read("/proc/self/mountinfo") ?? "").reversed()
-        where point == path || point.hasPrefix(path + "/") {
-            detach(point)
+        // The table changes while it is read when other labs come and go: look again until nothing is left.
+        for attempt in 0..<50 {
+            let left = points(in: table()).filter { $0 == path || $0.hasPrefix(path + "/") }
+            if left.isEmpty { return }
+            for point in left.reversed() { detach(point) }
+            if attempt > 0 { usleep(20_000) }
         }
     }
 
@@ -116,6 +119,20 @@ enum LabMounts {
     }
 
     /// The mount points of a `mountinfo`, in order of mounting.
+    /// `/proc/self/mountinfo` whole: its size reads as 0, and it comes in pieces.
+    private static func table() -> String {
+        let descriptor = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return "" }
+        defer { close(descriptor) }
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 1 << 16)
+        while true {
+            let count = Glibc.read(descriptor, &buffer, buffer.count)
+            if count <= 0 { return String(decoding: bytes, as: UTF8.self) }
+            bytes += buffer[..<count]
+        }
+    }
+
     static func points(in mountinfo: String) -> [String] {
         mountinfo.split(separator: "\n").compactMap { line in
             let fields = line.split(separator: " ")
