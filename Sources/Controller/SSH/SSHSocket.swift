@@ -39,11 +39,7 @@ final class SSHSocket: @unchecked Sendable {
 
     init(source: Source) {
         self.source = source
-        source.flush = { [weak self] in
-            guard let self else { return false }
-            flush()
-            return queued > 0
-        }
+        source.flush = { [weak self] in self?.flush() }
     }
 
     var queued: Int { queue.count - queueStart }
@@ -161,9 +157,13 @@ final class SSHSocket: @unchecked Sendable {
         if queued == 0 || ended {
             queue.removeAll(keepingCapacity: queue.capacity <= 128 << 10)
             queueStart = 0
-        } else if queueStart > SSHSocket.highWater {
-            queue.removeFirst(queueStart)
-            queueStart = 0
+        } else {
+            if queueStart > SSHSocket.highWater {
+                queue.removeFirst(queueStart)
+                queueStart = 0
+            }
+            // Whoever wrote may be content and gone: the rest must leave without anybody waiting for it.
+            source.loop.arm(source, source.waiters.isEmpty ? .writable : [.readable, .writable])
         }
     }
 }

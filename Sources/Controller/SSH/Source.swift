@@ -6,8 +6,8 @@ final class Source: @unchecked Sendable {
     let loop: SSHLoop
     /// Whoever waits for the descriptor. Every event wakes all of them: libssh2 shares one input among all channels.
     let waiters: WaitList
-    /// Called when the descriptor takes bytes again; tells whether it must be asked again.
-    var flush: () -> Bool = { false }
+    /// Called at every event: hands on what waits to be sent, and asks for another event while some is left.
+    var flush: () -> Void = {}
     var key: UInt64 = 0
     var watched = false
 
@@ -19,9 +19,7 @@ final class Source: @unchecked Sendable {
     }
 
     func handle(_ events: EPoll.Events) {
-        var again = false
-        if events.contains(.writable) || events.contains(.failed) { again = flush() }
-        if again { loop.arm(self, .writable) }
+        flush()
         waiters.wakeAll()
     }
 

@@ -22,6 +22,7 @@ extension Lab {
                 try await group.waitForAll()
             }
         }
+        if names == nil { LabMounts.detachAll(under: paths.lab(labName)) }
         // A node directory without a readable record is what a crash in its first moment leaves.
         let wanted = names?.map(\.rawValue) ?? LabFiles.list(paths.nodes(of: labName))
         for name in wanted { try await LabFiles.removeTree("\(paths.nodes(of: labName))/\(name)") }

@@ -91,7 +91,8 @@ enum LabMounts {
     /// all mounts of its start into the node's namespace; where the host's are private, a node would hold its
     /// neighbours' disks until it ends itself, long after they were unmounted here.
     static func share(_ directory: String) throws {
-        if isMounted(directory) { return }
+        // Mounted twice, the second would hide the first with all that is mounted below it.
+        if isMountPoint(directory) { return }
         guard mount(directory, directory, nil, UInt(MS_BIND), nil) == 0,
             mount(nil, directory, nil, UInt(MS_PRIVATE), nil) == 0,
             mount(nil, directory, nil, UInt(MS_SHARED), nil) == 0
@@ -114,13 +115,35 @@ enum LabMounts {
         }
     }
 
-    static func isMounted(_ path: String) -> Bool {
-        points(in: LabFiles.read("/proc/self/mountinfo") ?? "").contains(path)
+    /// Whether a directory is another mount than its parent. Unlike a look into `mountinfo`, which can skip a line while
+    /// a neighbour's mount goes, this is never wrong.
+    static func isMountPoint(_ directory: String) -> Bool {
+        func mountID(_ path: String) -> Substring? {
+            let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+            guard descriptor >= 0 else { return nil }
+            defer { close(descriptor) }
+            return LabFiles.read("/proc/self/fdinfo/\(descriptor)")?.split(separator: "\n").first { $0.hasPrefix("mnt_id:") }
+        }
+        return mountID(directory) != mountID("\(directory)/..")
     }
 
-    /// The mount points of a `mountinfo`, in order of mounting.
-    /// `/proc/self/mountinfo` whole: its size reads as 0, and it comes in pieces.
+    static func isMounted(_ path: String) -> Bool {
+        points(in: table()).contains(path)
+    }
+
+    /// `/proc/self/mountinfo`, read until two readings agree: it comes in pieces, and while other mounts come and go a
+    /// line can be missing from one reading.
     private static func table() -> String {
+        var last = reading()
+        for _ in 0..<50 {
+            let next = reading()
+            if next == last { break }
+            last = next
+        }
+        return last
+    }
+
+    private static func reading() -> String {
         let descriptor = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return "" }
         defer { close(descriptor) }
@@ -133,6 +156,7 @@ enum LabMounts {
         }
     }
 
+    /// The mount points of a `mountinfo`, in order of mounting.
     static func points(in mountinfo: String) -> [String] {
         mountinfo.split(separator: "\n").compactMap { line in
             let fields = line.split(separator: " ")
