@@ -9,6 +9,7 @@ import Synchronization
 package final class AgentServer: Sendable {
     private let services: AgentServices
     private let keeper: SegmentKeeper
+    private let memory = IdleMemory()
 
     package init(paths: AgentPaths) throws {
         services = try AgentServices(paths: paths)
@@ -34,7 +35,7 @@ package final class AgentServer: Sendable {
                 }
                 _ = fcntl(connection, F_SETFD, FD_CLOEXEC)
                 let session = AgentSession(descriptor: connection, services: services, keeper: keeper)
-                Thread.detach { session.serve() }
+                Thread.detach { [memory] in memory.whileConnected { session.serve() } }
             }
         }
         services.log("bascule-agent \(ProtocolVersion.product) listens at \(services.paths.socket)")
@@ -42,6 +43,7 @@ package final class AgentServer: Sendable {
             try? await Task.sleep(for: .seconds(1))
             let edge = services.edge
             if edge.mode == .maintenance { try? await Blocking.run { edge.tick() } }
+            memory.tick()
         }
     }
 }
