@@ -91,14 +91,18 @@ package struct Runner: Sendable {
             results = try await executor.run().results
         }
         let nodes = Set(steps.compactMap(\.node)).sorted()
-        let outcomes = await withTaskGroup(of: (NodeName, Result<SegmentOutcome, any Error>).self) { group in
+        let outcomes = await withTaskGroup(of: Delivered.self) { group in
             for node in nodes {
                 let mine = steps.filter { $0.node == node }
                 group.addTask {
-                    do { return (node, .success(try await deliver(phase, mine, to: node, planned, run, lease: nil))) } catch { return (node, .failure(error)) }
+                    do { return Delivered(node: node, result: .success(try await deliver(phase, mine, to: node, planned, run, lease: nil))) } catch {
+                        return Delivered(node: node, result: .failure(error))
+                    }
                 }
             }
-            return await group.reduce(into: [:]) { $0[$1.0] = $1.1 }
+            var outcomes: [NodeName: Result<SegmentOutcome, any Error>] = [:]
+            for await delivered in group { outcomes[delivered.node] = delivered.result }
+            return outcomes
         }
         for node in nodes {
             switch outcomes[node] {
@@ -111,6 +115,12 @@ package struct Runner: Sendable {
             }
         }
         return results
+    }
+
+    /// A type of its own: an optimized build (Swift 6.3) damages a tuple with a `Result` on its way out of a task group.
+    private struct Delivered: Sendable {
+        var node: NodeName
+        var result: Result<SegmentOutcome, any Error>
     }
 
     /// From freeze to watch: one segment, conducted by the target's agent, whoever else is there.
