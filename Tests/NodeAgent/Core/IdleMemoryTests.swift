@@ -25,16 +25,17 @@ struct IdleMemoryTests {
         #expect(memory.tick() > 0)
     }
 
-    @Test(arguments: [
-        ("55d0a000-55d0b000 r-xp 00001000 08:01 77   /usr/bin/a", 0x55d0_a000..<0x55d0_b000),
-        ("55d0a000-55d0b000 r-xp 00001000 08:01 77   /usr/bin/a (deleted)", 0x55d0_a000..<0x55d0_b000),
-        ("55d0a000-55d0b000 r--p 00001000 08:01 77   /usr/bin/a", nil),
-        ("55d0a000-55d0b000 rwxp 00001000 08:01 77   /usr/bin/a", nil),
-        ("55d0a000-55d0b000 r-xs 00001000 08:01 77   /usr/bin/a", nil),
-        ("7ffc0000-7ffc2000 r-xp 00000000 00:00 0    [vdso]", nil),
-        ("55d0a000-55d0b000 r-xp 00000000 00:00 0", nil),
-        ("", nil),
-    ] as [(String, Range<UInt>?)])
+    @Test(
+        arguments: [
+            ("55d0a000-55d0b000 r-xp 00001000 08:01 77   /usr/bin/a", 0x55d0_a000..<0x55d0_b000),
+            ("55d0a000-55d0b000 r-xp 00001000 08:01 77   /usr/bin/a (deleted)", 0x55d0_a000..<0x55d0_b000),
+            ("55d0a000-55d0b000 r--p 00001000 08:01 77   /usr/bin/a", nil),
+            ("55d0a000-55d0b000 rwxp 00001000 08:01 77   /usr/bin/a", nil),
+            ("55d0a000-55d0b000 r-xs 00001000 08:01 77   /usr/bin/a", nil),
+            ("7ffc0000-7ffc2000 r-xp 00000000 00:00 0    [vdso]", nil),
+            ("55d0a000-55d0b000 r-xp 00000000 00:00 0", nil),
+            ("", nil),
+        ] as [(String, Range<UInt>?)])
     func onlyCodeFromAFile(line: String, expected: Range<UInt>?) {
         #expect(IdleMemory.code(in: line) == expected)
     }
