@@ -89,7 +89,14 @@ struct NowScreen: Encodable {
             screen.verdict = .actNow
             screen.why = "the migration waits for your answer: bascule go, or bascule no-go"
         }
-        if activities.contains(where: { $0.ended == .stuck }) {
+        if fleet.migration != nil, state == .conducted, conducted == nil, t0 != .open {
+            (screen.serves, screen.takesWrites) = ("unknown: the conductor does not answer", "unknown: the conductor does not answer")
+        }
+        if conducted?.ended == .failed, t0 == .open, state != .finished {
+            screen.verdict = .degraded
+            screen.why = "a criterion of the watch tripped after T0: look at bascule history"
+        }
+        if conducted?.ended == .stuck {
             screen.verdict = .actNow
             screen.why = "a rollback did not come to its end: look at bascule history"
         } else if !silent.isEmpty, screen.verdict == .safe {

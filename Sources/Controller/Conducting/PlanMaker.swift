@@ -97,15 +97,27 @@ package struct PlanMaker: Sendable {
 
     /// All resources of all nodes, one round trip a node, all nodes at once. nil where a node has no agent yet.
     private func observe(_ nodes: [NodeName], _ compiled: Compiled) async -> [NodeName: Result<[Observation]?, BasculeError>] {
-        await withTaskGroup(of: (NodeName, Result<[Observation]?, BasculeError>).self) { group in
+        await withTaskGroup(of: Seen.self) { group in
             for node in nodes {
-                group.addTask {
-                    do { return (node, .success(try await observe(node, compiled))) } catch {
-                        return (node, .failure(BasculeError.wrapping(error, "the node could not be observed").placed(at: .node(name: node.rawValue, subject: nil))))
-                    }
-                }
+                group.addTask { await look(node, compiled) }
             }
-            return await group.reduce(into: [:]) { $0[$1.0] = $1.1 }
+            var found: [NodeName: Result<[Observation]?, BasculeError>] = [:]
+            for await seen in group { found[seen.node] = seen.result }
+            return found
+        }
+    }
+
+    /// A struct and a function of its own, not a tuple and a closure with `catch`: the optimiser of Swift 6.3 makes a
+    /// task group of those crash.
+    private struct Seen: Sendable {
+        var node: NodeName
+        var result: Result<[Observation]?, BasculeError>
+    }
+
+    private func look(_ node: NodeName, _ compiled: Compiled) async -> Seen {
+        do { return Seen(node: node, result: .success(try await observe(node, compiled))) } catch {
+            let failure = BasculeError.wrapping(error, "the node could not be observed")
+            return Seen(node: node, result: .failure(failure.placed(at: .node(name: node.rawValue, subject: nil))))
         }
     }
 

@@ -69,13 +69,15 @@ package final class AgentIdentity: Sendable {
 
     /// Refuses an epoch below the highest one seen; remembers a higher one.
     package func meet(epoch: Int, holder: String) throws {
-        let known = self.epoch
-        guard epoch >= known else {
-            throw BasculeError(
-                .staleController, "this controller's epoch \(epoch) is older than epoch \(known), which this node has seen",
-                hint: "another controller has taken this fleet over; do not use this copy of the store any more")
+        if epoch == self.epoch { return }
+        try change { saved in
+            guard epoch >= saved.epoch else {
+                throw BasculeError(
+                    .staleController, "this controller's epoch \(epoch) is older than epoch \(saved.epoch), which this node has seen",
+                    hint: "another controller has taken this fleet over; do not use this copy of the store any more")
+            }
+            saved.epoch = epoch
         }
-        if epoch > known { try change { $0.epoch = epoch } }
     }
 
     package func set(secretsTag: String) throws { try change { $0.secretsTag = secretsTag } }

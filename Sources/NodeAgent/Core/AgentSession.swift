@@ -31,6 +31,9 @@ final class AgentSession: Sendable {
 
     init(descriptor: Int32, services: AgentServices, keeper: SegmentKeeper) {
         (self.descriptor, self.services, self.keeper) = (descriptor, services, keeper)
+        // A peer that no longer reads, such as a closed laptop, must not hold up a thread for ever.
+        var patience = timeval(tv_sec: 10, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
     }
 
     /// Reads until the peer closes or breaks the protocol.

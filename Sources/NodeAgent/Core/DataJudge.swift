@@ -45,7 +45,7 @@ enum DataJudge {
                 "database rows equal", check.isEqual ? "\(check.rows.grouped) rows in \(check.tables) tables, both sides read again" : describe(check),
                 "no difference", check.isEqual, Double(check.rows), "rows")
             guard check.isEqual else {
-                return failed(.dataDiffers, "source and target differ: \(describe(check))", hint: "bascule data diff TABLE shows the rows; the old system goes on serving", [proof])
+                return failed(.dataDiffers, "source and target differ: \(describe(check))", hint: "the old system goes on serving; find what wrote to the named rows, then apply again", [proof])
             }
             return StepResult(.done, proof.value, evidence: [proof])
         case .captured(let fence):

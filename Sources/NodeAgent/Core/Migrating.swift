@@ -43,13 +43,10 @@ extension SegmentPerformer {
     /// Data tasks that need what an earlier step of this segment learnt: a fence takes what its capture noted, and a
     /// comparison reuses the digests of a source that has been fenced since.
     private func fenceOrProve(_ task: DataTask, _ step: Step) async throws -> StepResult {
-        let known = outputs.withLock { Array($0.values) }
+        let absent = StepResult(.satisfied, "the fence was never taken")
         switch task {
         case .postgres(.fenceAcquire(let move, _)), .postgres(.fenceProve(let move, _)), .postgres(.fenceRelease(let move, _)):
-            let fence: PostgresFence? = known.lazy.compactMap { output in
-                if case .data(.postgres(.captured(let fence))) = output, fence.database == self.databaseName(of: move, known) { fence } else { nil }
-            }.first
-            guard let fence else { return StepResult(.satisfied, "the fence was never taken") }
+            guard case .data(.postgres(.captured(let fence)))? = earlier(step, "-capture") else { return absent }
             let filled: PostgresTask =
                 switch task {
                 case .postgres(.fenceAcquire): .fenceAcquire(move, fence)
@@ -58,30 +55,39 @@ extension SegmentPerformer {
                 }
             return try await self.move(.postgres(filled), step)
         case .postgres(.verify(let move, source: nil)):
-            let digests: PostgresDigests? = known.lazy.compactMap { output in
-                if case .data(.postgres(.synced(let sync))) = output { sync.source } else { nil }
-            }.first
-            return try await self.move(.postgres(.verify(move, source: digests)), step)
+            guard case .data(.postgres(.synced(let sync)))? = output(StepID("migration/sync/\(source(of: step))")) else {
+                return try await self.move(task, step)
+            }
+            return try await self.move(.postgres(.verify(move, source: sync.source)), step)
         case .redis(.fenceAcquire(let move, _, let seconds)):
-            guard let fence = redisFence(known) else { return StepResult(.satisfied, "the fence was never taken") }
+            guard let fence = redisFence(step) else { return absent }
             return try await self.move(.redis(.fenceAcquire(move, fence, seconds: seconds)), step)
         case .redis(.fenceProve(let move, _)):
-            guard let fence = redisFence(known) else { return StepResult(.satisfied, "the fence was never taken") }
+            guard let fence = redisFence(step) else { return absent }
             return try await self.move(.redis(.fenceProve(move, fence)), step)
         case .redis(.fenceRelease(let move, _)):
-            guard let fence = redisFence(known) else { return StepResult(.satisfied, "the fence was never taken") }
+            guard let fence = redisFence(step) else { return absent }
             return try await self.move(.redis(.fenceRelease(move, fence)), step)
         default:
             return try await self.move(task, step)
         }
     }
 
-    private func databaseName(of move: PostgresMove, _ known: [StepOutput]) -> String? {
-        known.lazy.compactMap { if case .data(.postgres(.captured(let fence))) = $0 { fence.database } else { nil } }.first
+    private func output(_ id: StepID) -> StepOutput? { outputs.withLock { $0[id] } }
+
+    /// The source that a step is about: the last part of its id, without what the step does with it.
+    private func source(of step: Step) -> String {
+        let name = step.id.rawValue.split(separator: "/").last.map(String.init) ?? ""
+        for end in ["-capture", "-fence", "-proof"] where name.hasSuffix(end) { return String(name.dropLast(end.count)) }
+        return name
     }
 
-    private func redisFence(_ known: [StepOutput]) -> RedisFence? {
-        known.lazy.compactMap { if case .data(.redis(let report)) = $0 { report.fence } else { nil } }.first
+    /// What the freeze's step of the same source, and this end, has learnt.
+    private func earlier(_ step: Step, _ end: String) -> StepOutput? { output(StepID("migration/freeze/\(source(of: step))\(end)")) }
+
+    private func redisFence(_ step: Step) -> RedisFence? {
+        guard case .data(.redis(let report))? = earlier(step, "-capture") else { return nil }
+        return report.fence
     }
 
     /// Waits for the answer. Unanswered means the declared policy.
@@ -126,7 +132,17 @@ extension SegmentPerformer {
             throw BasculeError(.alreadyDecided, "attempt \(attempt) of the migration was already rolled back", hint: "bascule apply starts another attempt")
         }
         lease.end()
-        try await Blocking.run { try SiteGate.set(domains, open: true) }
+        // From here on there is only forward: a full disk or the like must not leave customers before a closed door.
+        for attempt in 0... {
+            do {
+                try await Blocking.run { try SiteGate.set(domains, open: true) }
+                break
+            } catch {
+                services.log("the site could not be opened: \(error)")
+                if attempt == 30 { throw error }
+                try await Task.sleep(for: .seconds(1))
+            }
+        }
         return StepResult(.done, "T0: the new system takes writes")
     }
 

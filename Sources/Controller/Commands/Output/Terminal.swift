@@ -35,7 +35,7 @@ enum Terminal {
     static func escape(_ text: String) -> String {
         String(
             text.unicodeScalars.map { scalar -> Character in
-                let isControl = scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value) || (0x202A...0x202E).contains(scalar.value) || (0x2066...0x2069).contains(scalar.value)
+                let isControl = scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value) || (0x2028...0x202E).contains(scalar.value) || (0x2066...0x2069).contains(scalar.value) || [0x200E, 0x200F, 0x061C].contains(scalar.value)
                 return isControl && scalar != "\t" ? "\u{FFFD}" : Character(scalar)
             })
     }
