@@ -70,7 +70,7 @@ demo-rollback: deps controller agent ## the same with a fault before the opening
 
 .PHONY: bench
 bench: deps controller agent ## measure: nothing to do, from blank, copying, the agent's footprint
-	BASCULE=$(abspath $(DIST))/bascule scripts/bench.sh
+	BASCULE=$(abspath $(DIST))/bascule scripts/bench.sh $(BENCH_FLAGS)
 
 .PHONY: docs
 docs: build-deps ## write docs/fleet-file.md from the parser's own tables
