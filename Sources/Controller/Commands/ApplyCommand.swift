@@ -37,7 +37,10 @@ struct ApplyCommand: AsyncParsableCommand {
         }
         var planned = try await PlanMaker(session: session).make()
         if let planFile { planned.plan = try PlanFile.read(planFile, session: session) } else { try session.store.save(planned.plan) }
-        for error in planned.unreachable.values.sorted(by: { "\($0.place as Any)" < "\($1.place as Any)" }) { Terminal.fail(error) }
+        for (node, error) in planned.unreachable.sorted(by: { $0.key < $1.key }) {
+            Terminal.error("\(node) is out of reach: its steps are not in this plan")
+            Terminal.fail(error)
+        }
         if planned.plan.steps.isEmpty {
             await session.close()
             if output.json { try Terminal.json(["event": "ended", "outcome": "converged"]) } else { PlanView(plan: planned.plan).render().forEach { Terminal.say($0) } }
@@ -54,6 +57,8 @@ struct ApplyCommand: AsyncParsableCommand {
         await session.close()
         view.finish()
         try finish(report, view, plan: planned.plan)
+        // The others converged; the fleet has not.
+        if !planned.unreachable.isEmpty { throw ExitStatus(code: 1) }
     }
 
     /// Blank nodes are planned again once they are there: what was approved must cover what is then found.
