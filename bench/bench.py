@@ -68,12 +68,13 @@ def measure_engine(options, folder, agents, agent):
 def table(rows):
     lines = [("", "bascule", "against", "ratio", "goal", "")]
     for line in rows:
-        unit = line["unit"]
+        unit, word = line["unit"], "met" if line["met"] else "MISSED"
         if "reference" in line:
-            lines.append((line["what"], f"{line['bascule']:.3f} {unit}", f"{line['reference']:.3f} {unit}", f"{line['ratio']:.2f}", f"≤ {line['goal']:.1f}", line["note"]))
+            figures = (f"{line['bascule']:.3f} {unit}", f"{line['reference']:.3f} {unit}", f"{line['ratio']:.2f}")
+            lines.append((line["what"], *figures, f"≤ {line['goal']:.1f} {word}", line["note"]))
         else:
-            lines.append((line["what"], f"{line['bascule']:.2f} {unit}", "", "", f"≤ {line['goal']} {unit}", line["note"]))
-        lines[-1] = (*lines[-1][:4], f"{lines[-1][4]} {'met' if line['met'] else 'MISSED'}", lines[-1][5])
+            goal = f"≤ {line['goal']} {unit} {word}"
+            lines.append((line["what"], f"{line['bascule']:.2f} {unit}", "", "", goal, line["note"]))
     widths = [max(len(line[i]) for line in lines) for i in range(6)]
     for line in lines:
         print("  ".join(text.ljust(width) for text, width in zip(line, widths)).rstrip())

@@ -80,8 +80,9 @@ class Nodes:
         lines += [f"  - {{on: all, user: svc{i}, system: true, shell: /usr/sbin/nologin}}" for i in range(5)]
         lines += [f'  - {{on: all, directory: /srv/app/d{i}, mode: "0750"}}' for i in range(10)]
         for i in range(20):
-            values = f"name: entry{i}, port: {9000 + i}, workers: {i % 4 + 1}"
-            lines.append(f'  - {{on: all, file: /srv/app/entry{i}.conf, template: entry.conf, vars: {{{values}}}, mode: "0640"}}')
+            variables = f"{{name: entry{i}, port: {9000 + i}, workers: {i % 4 + 1}}}"
+            content = f'template: entry.conf, vars: {variables}, mode: "0640"'
+            lines.append(f"  - {{on: all, file: /srv/app/entry{i}.conf, {content}}}")
         lines += [f"  - {{on: all, unit: {unit}.service, state: running, enabled: true}}" for unit in UNITS]
         path = self.folder / f"{'-'.join(names)}.yaml"
         path.write_text("\n".join(lines) + "\n")

@@ -6,7 +6,7 @@ import pathlib
 import pwd
 import shutil
 
-from tools import Failure, environment, median, row, run, say, timed
+from tools import Failure, environment, row, run, say, timed
 
 BINARIES = pathlib.Path("/usr/lib/postgresql/15/bin")
 JOBS = 2
@@ -27,7 +27,8 @@ class Cluster:
         self.folder.mkdir(mode=0o755)
         os.chown(self.folder, account.pw_uid, account.pw_gid)
         self.data = self.folder / "data"
-        self.run("initdb", "-D", self.data, "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--auth=trust", "--no-sync")
+        locale = ["-E", "UTF8", "--locale=C.UTF-8"]
+        self.run("initdb", "-D", self.data, "-U", "postgres", *locale, "--auth=trust", "--no-sync")
         with (self.data / "postgresql.conf").open("a") as file:
             file.write(f"{SETTINGS}port = {port}\nunix_socket_directories = '{self.folder}'\n")
         self.run("pg_ctl", "-D", self.data, "-l", self.folder / "log", "-w", "start")
@@ -42,14 +43,17 @@ class Cluster:
         return ["-h", str(self.folder), "-p", str(self.port), "-U", "postgres", "-d", database]
 
     def sql(self, text, database="postgres"):
-        return self.run("psql", *self.to(database), "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-c", text).strip()
+        return self.psql(database, "-A", "-t", "-c", text).strip()
+
+    def psql(self, database, *arguments):
+        return self.run("psql", *self.to(database), "-X", "-q", "-v", "ON_ERROR_STOP=1", *arguments)
 
 
 def as_postgres(folder):
+    """The servers refuse to run as root, and the mover logs in as the user that it is."""
     account = pwd.getpwnam("postgres")
-    if os.geteuid() == account.pw_uid:
-        return {"cwd": folder, "env": environment()}
-    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": [], "cwd": folder, "env": environment(HOME="/nonexistent")}
+    login = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+    return {**login, "cwd": folder, "env": environment(HOME="/nonexistent")}
 
 
 def measure(folder, agent, rows, rounds):
@@ -63,7 +67,7 @@ def measure(folder, agent, rows, rounds):
             cluster.sql("CREATE ROLE shop LOGIN")
         source.sql("CREATE DATABASE shop OWNER shop")
         schema = (pathlib.Path(__file__).parent / "shop.sql").read_text()
-        source.run("psql", *source.to("shop"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-v", f"orders={rows // 4}", "-f", write(folder, schema))
+        source.psql("shop", "-v", f"orders={rows // 4}", "-f", write(folder, schema))
         source.sql("VACUUM ANALYZE", "shop")
         size = int(source.sql("SELECT pg_database_size('shop')")) / 2**20
         say(f"  {size:.0f} MiB with indexes")
@@ -76,14 +80,17 @@ def measure(folder, agent, rows, rounds):
             dump = pathlib.Path(folder) / "target" / "dump"
             shutil.rmtree(dump, ignore_errors=True)
             jobs = ["-j", str(JOBS)]
-            dumps.append(timed([BINARIES / "pg_dump", *source.to("shop"), "-Fd", *jobs, "-f", dump], **as_postgres(folder))[0])
-            restores.append(timed([BINARIES / "pg_restore", *target.to("shop"), *jobs, dump], **as_postgres(folder))[0])
-            say(f"  copy {copies[-1]:.2f} s, verify {verifications[-1]:.2f} s; dump {dumps[-1]:.2f} s, restore {restores[-1]:.2f} s")
-        both = median([a + b for a, b in zip(dumps, restores)])
-        note = f"{rows} rows, {size:.0f} MiB"
+            out = [BINARIES / "pg_dump", *source.to("shop"), "-Fd", *jobs, "-f", dump]
+            dumps.append(timed(out, **as_postgres(folder))[0])
+            back = [BINARIES / "pg_restore", *target.to("shop"), *jobs, dump]
+            restores.append(timed(back, **as_postgres(folder))[0])
+            ours, theirs = (copies, verifications), (dumps, restores)
+            say("  copy %.2f s, verify %.2f s; dump %.2f s, restore %.2f s" % tuple(list[-1] for list in ours + theirs))
+        both = [a + b for a, b in zip(dumps, restores)]
+        theirs = f"pg_dump -Fd -j{JOBS}, then pg_restore -j{JOBS}; {rows} rows, {size:.0f} MiB"
         return [
-            row("PostgreSQL copy with indexes", median(copies), both, 1.0, note=f"pg_dump -Fd -j2, then pg_restore -j2; {note}"),
-            row("PostgreSQL, both sides proved equal", median(verifications), median(copies), 1.5, note="the copy's time"),
+            row("PostgreSQL copy with indexes", copies, both, 1.0, note=theirs),
+            row("PostgreSQL, both sides proved equal", verifications, copies, 1.5, note="the copy's time"),
         ]
     finally:
         for cluster in (source, target):
