@@ -82,10 +82,8 @@ extension OnNodes {
                     places.subtracting(snapshots).allSatisfy { $0 == "/srv/key.conf" || $0.hasPrefix("/etc/redis/") },
                     "\(places)")
             }
-            // Root's only, as the file itself, and needed to restore it; but DESIGN wants placeholders here.
-            withKnownIssue("a snapshot keeps what a file held before, its secrets in the clear") {
-                #expect(snapshots.isEmpty)
-            }
+            // A snapshot keeps what a file held before, encrypted.
+            #expect(snapshots.isEmpty)
             #expect(
                 try await scene.shell("a", "stat -c '%U %a' /var/lib/bascule/snapshots | grep -c '^root 700$'") == "1")
         }

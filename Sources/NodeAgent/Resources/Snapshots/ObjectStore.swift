@@ -2,24 +2,32 @@ import BasculeCrypto
 import BasculeModel
 
 /// The bytes of captured files, named by their keyed digest: equal content is kept once, and a name tells nothing.
+///
+/// They are encrypted under the node's key: a file that held a secret before a change leaves no second copy in the clear.
 struct ObjectStore {
     let context: NodeContext
 
     func put(_ bytes: [UInt8]) throws -> Digest {
         let digest = Digest(of: bytes, key: context.nodeKey)
         if FileIdentity(path: path(digest)) == nil {
-            try AtomicFile.write(path(digest), bytes, Permissions(mode: 0o600))
+            try AtomicFile.write(path(digest), try box().seal(bytes), Permissions(mode: 0o600))
         }
         return digest
     }
 
     func get(_ digest: Digest) throws -> [UInt8] {
-        guard let bytes = try AtomicFile.read(path(digest)), Digest(of: bytes, key: context.nodeKey) == digest else {
+        guard let sealed = try AtomicFile.read(path(digest)), let bytes = try? box().open(sealed),
+            Digest(of: bytes, key: context.nodeKey) == digest
+        else {
             throw BasculeError(
                 .inputOutput, "The snapshot's object \(digest.rawValue.prefix(12)) is missing or damaged",
                 hint: "take an older snapshot")
         }
         return bytes
+    }
+
+    private func box() throws -> SecretBox {
+        try SecretBox(key: HMAC.sha256(key: context.nodeKey, Array("bascule snapshots".utf8)))
     }
 
     /// What stands at a path; with `keep`, a file's bytes are stored.
