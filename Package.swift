@@ -36,7 +36,9 @@ let controller: [Target] = [
     .target(
         name: "BasculeCatalogue", dependencies: ["BasculeModel", "BasculeFleet", mustache],
         path: "Sources/Controller/Catalogue", resources: [.embedInCode("Templates")], swiftSettings: strict),
-    target("BasculePlanning", "Sources/Controller/Planning", ["BasculeModel", "BasculeFleet", "BasculeCatalogue", "BasculeCrypto"]),
+    target(
+        "BasculePlanning", "Sources/Controller/Planning",
+        ["BasculeModel", "BasculeFleet", "BasculeCatalogue", "BasculeCrypto"]),
     target("BasculeStore", "Sources/Controller/Store", ["BasculeModel", "BasculeCrypto", grdb]),
     target("BasculeSSH", "Sources/Controller/SSH", ["BasculeModel", "CLibSSH2"]),
     target("BasculeProviders", "Sources/Controller/Providers", ["BasculeModel"]),
@@ -57,8 +59,11 @@ let controller: [Target] = [
 ]
 
 let agent: [Target] = [
-    target("BasculeResources", "Sources/NodeAgent/Resources", ["BasculeModel", "BasculeCrypto", "BasculePostgres", "BasculeNet"]),
-    target("BasculeData", "Sources/NodeAgent/Data", ["BasculeModel", "BasculeCrypto", "BasculePostgres", "BasculeNet"]),
+    target(
+        "BasculeResources", "Sources/NodeAgent/Resources",
+        ["BasculeModel", "BasculeCrypto", "BasculePostgres", "BasculeNet"]),
+    target(
+        "BasculeData", "Sources/NodeAgent/Data", ["BasculeModel", "BasculeCrypto", "BasculePostgres", "BasculeNet"]),
     .target(
         name: "BasculeAgentCore",
         dependencies: [
@@ -67,7 +72,8 @@ let agent: [Target] = [
         ],
         path: "Sources/NodeAgent/Core", resources: [.embedInCode("bascule-agent.service")], swiftSettings: strict),
     .executableTarget(
-        name: "bascule-agent", dependencies: ["BasculeAgentCore"], path: "Sources/NodeAgent/Main", swiftSettings: strict),
+        name: "bascule-agent", dependencies: ["BasculeAgentCore"], path: "Sources/NodeAgent/Main", swiftSettings: strict
+    ),
 ]
 
 let suites: [Target] = [
@@ -94,7 +100,8 @@ let suites: [Target] = [
     tests(
         "BasculeAgentCoreTests", "Tests/NodeAgent/Core",
         [
-            "BasculeModel", "BasculeCrypto", "BasculeProtocol", "BasculeExecution", "BasculeResources", "BasculeData", "BasculeAgentCore",
+            "BasculeModel", "BasculeCrypto", "BasculeProtocol", "BasculeExecution", "BasculeResources", "BasculeData",
+            "BasculeAgentCore",
         ]),
     tests("BasculeStoreTests", "Tests/Controller/Store", ["BasculeModel", "BasculeCrypto", "BasculeStore"]),
     tests(

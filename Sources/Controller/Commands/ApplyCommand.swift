@@ -8,7 +8,8 @@ import Foundation
 struct ApplyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "apply",
-        abstract: "Carry a plan out. Ends with 0 converged, 3 stopped at a gate, 4 rolled back, 1 error or refused steps.",
+        abstract:
+            "Carry a plan out. Ends with 0 converged, 3 stopped at a gate, 4 rolled back, 1 error or refused steps.",
         discussion: """
             Running it again after any crash goes on where it stopped; nothing is done twice.
             Examples:
@@ -33,24 +34,36 @@ struct ApplyCommand: AsyncParsableCommand {
         let settled = try await runner.settle()
         view.finish()
         if let settled, settled.status == .rolledBack {
-            try finish(nil, view, note: "the migration that an earlier run began was rolled back; the old system serves", status: RunOutcome.rolledBack.exitStatus)
+            try finish(
+                nil, view, note: "the migration that an earlier run began was rolled back; the old system serves",
+                status: RunOutcome.rolledBack.exitStatus)
         }
         var planned = try await PlanMaker(session: session).make()
-        if let planFile { planned.plan = try PlanFile.read(planFile, session: session) } else { try session.store.save(planned.plan) }
+        if let planFile {
+            planned.plan = try PlanFile.read(planFile, session: session)
+        } else {
+            try session.store.save(planned.plan)
+        }
         for (node, error) in planned.unreachable.sorted(by: { $0.key < $1.key }) {
             Terminal.error("\(node) is out of reach: its steps are not in this plan")
             Terminal.fail(error)
         }
         if planned.plan.steps.isEmpty {
             await session.close()
-            if output.json { try Terminal.json(["event": "ended", "outcome": "converged"]) } else { PlanView(plan: planned.plan).render().forEach { Terminal.say($0) } }
+            if output.json {
+                try Terminal.json(["event": "ended", "outcome": "converged"])
+            } else {
+                PlanView(plan: planned.plan).render().forEach { Terminal.say($0) }
+            }
             if !planned.unreachable.isEmpty { throw ExitStatus(code: 1) }
             return
         }
         if !yes {
             if !output.json { PlanView(plan: planned.plan).render().forEach { Terminal.say($0) } }
             guard Terminal.isInteractive, Terminal.ask("Carry this plan out?") else {
-                throw BasculeError(.cancelled, "nothing was done", hint: Terminal.isInteractive ? nil : "without a terminal, --yes starts it")
+                throw BasculeError(
+                    .cancelled, "nothing was done",
+                    hint: Terminal.isInteractive ? nil : "without a terminal, --yes starts it")
             }
         }
         let report = try await execute(runner, session, &planned)
@@ -62,17 +75,24 @@ struct ApplyCommand: AsyncParsableCommand {
     }
 
     /// Blank nodes are planned again once they are there: what was approved must cover what is then found.
-    private func execute(_ runner: Runner, _ session: FleetSession, _ planned: inout Planned) async throws -> RunReport {
+    private func execute(_ runner: Runner, _ session: FleetSession, _ planned: inout Planned) async throws -> RunReport
+    {
         let arrives = planned.plan.phases.contains(.provision)
-        guard arrives, planFile == nil, runner.through.map({ $0 > .provision }) ?? true else { return try await runner.run(planned) }
+        guard arrives, planFile == nil, runner.through.map({ $0 > .provision }) ?? true else {
+            return try await runner.run(planned)
+        }
         let approved = Set(planned.plan.steps.map(\.id))
-        let first = try await Runner(session: session, contact: runner.contact, through: .provision, observer: runner.observer).run(planned)
+        let first = try await Runner(
+            session: session, contact: runner.contact, through: .provision, observer: runner.observer
+        ).run(planned)
         guard first.outcome == .stopped || first.outcome == .converged else { return first }
         let refined = try await PlanMaker(session: session).make()
         let beyond = refined.plan.steps.filter { !approved.contains($0.id) }
         if !beyond.isEmpty, !yes {
             beyond.forEach { Terminal.say("  + \($0.title)") }
-            guard Terminal.ask("The nodes need \(beyond.count) steps that the plan did not show. Go on?") else { throw BasculeError(.cancelled, "stopped after provision") }
+            guard Terminal.ask("The nodes need \(beyond.count) steps that the plan did not show. Go on?") else {
+                throw BasculeError(.cancelled, "stopped after provision")
+            }
         }
         try session.store.save(refined.plan)
         planned = refined
@@ -82,15 +102,21 @@ struct ApplyCommand: AsyncParsableCommand {
     private func phase() throws -> Phase? {
         guard let through else { return nil }
         guard let phase = Phase(rawValue: through) else {
-            throw BasculeError(.invalidInput, "there is no phase \(through)", hint: "phases: \(Phase.allCases.map(\.rawValue).joined(separator: ", "))")
+            throw BasculeError(
+                .invalidInput, "there is no phase \(through)",
+                hint: "phases: \(Phase.allCases.map(\.rawValue).joined(separator: ", "))")
         }
         guard phase < .freeze || phase >= .open else {
-            throw BasculeError(.invalidInput, "a run cannot stop after \(through): from freeze to open it stops only at the go/no-go", hint: "take a phase before freeze, or one from open on")
+            throw BasculeError(
+                .invalidInput, "a run cannot stop after \(through): from freeze to open it stops only at the go/no-go",
+                hint: "take a phase before freeze, or one from open on")
         }
         return phase
     }
 
-    private func finish(_ report: RunReport?, _ view: RunView, plan: Plan? = nil, note: String? = nil, status: Int32 = 0) throws {
+    private func finish(
+        _ report: RunReport?, _ view: RunView, plan: Plan? = nil, note: String? = nil, status: Int32 = 0
+    ) throws {
         struct Ended: Encodable {
             var event = "ended"
             var outcome: String
@@ -104,15 +130,21 @@ struct ApplyCommand: AsyncParsableCommand {
             var predictionScore: Double?
         }
         guard let report else {
-            if output.json { try Terminal.json(Ended(outcome: "rolled-back", reason: note)) } else { Terminal.say(note ?? "") }
+            if output.json {
+                try Terminal.json(Ended(outcome: "rolled-back", reason: note))
+            } else {
+                Terminal.say(note ?? "")
+            }
             throw ExitStatus(code: status)
         }
         let score = plan.flatMap { report.predictionScore(of: $0) }
         if output.json {
             try Terminal.json(
                 Ended(
-                    outcome: report.outcome.rawValue, run: report.run.rawValue, seconds: report.seconds, changed: report.count(.done), satisfied: report.count(.satisfied),
-                    failed: report.count(.failed), refused: report.count(.refused), reason: report.reason, predictionScore: score))
+                    outcome: report.outcome.rawValue, run: report.run.rawValue, seconds: report.seconds,
+                    changed: report.count(.done), satisfied: report.count(.satisfied),
+                    failed: report.count(.failed), refused: report.count(.refused), reason: report.reason,
+                    predictionScore: score))
         } else {
             Terminal.say("")
             let word =
@@ -123,7 +155,8 @@ struct ApplyCommand: AsyncParsableCommand {
                 case .failed: Terminal.paint("failed", .red)
                 }
             Terminal.say(
-                "\(word) in \(report.seconds.durationText): \(report.count(.done)) changed, \(report.count(.satisfied)) satisfied, \(report.count(.refused)) refused, \(report.count(.failed)) failed, \(report.count(.skipped)) skipped\(score.map { ", prediction \(Int($0 * 100)) %" } ?? "")")
+                "\(word) in \(report.seconds.durationText): \(report.count(.done)) changed, \(report.count(.satisfied)) satisfied, \(report.count(.refused)) refused, \(report.count(.failed)) failed, \(report.count(.skipped)) skipped\(score.map { ", prediction \(Int($0 * 100)) %" } ?? "")"
+            )
             if let reason = report.reason { Terminal.say("because: \(Terminal.escape(reason))") }
             Terminal.say("next: \(next(report.outcome))")
         }

@@ -7,7 +7,8 @@ import Foundation
 package struct Bascule: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
         commandName: "bascule",
-        abstract: "Takes a small shop off rented services onto its own servers, as one plan that can be read, resumed and undone.",
+        abstract:
+            "Takes a small shop off rented services onto its own servers, as one plan that can be read, resumed and undone.",
         discussion: """
             A first migration:
               bascule init                      write a commented fleet.yaml
@@ -19,9 +20,12 @@ package struct Bascule: AsyncParsableCommand {
             """,
         version: ProtocolVersion.product,
         subcommands: [
-            InitCommand.self, ValidateCommand.self, SchemaCommand.self, SecretCommand.self, NodeCommand.self, FactsCommand.self,
-            PlanCommand.self, ApplyCommand.self, NowCommand.self, StatusCommand.self, DriftCommand.self, HistoryCommand.self,
-            GoCommand.self, NoGoCommand.self, RollbackCommand.self, SnapshotCommand.self, ReportCommand.self, JourneyCommand.self, LabCommand.self,
+            InitCommand.self, ValidateCommand.self, SchemaCommand.self, SecretCommand.self, NodeCommand.self,
+            FactsCommand.self,
+            PlanCommand.self, ApplyCommand.self, NowCommand.self, StatusCommand.self, DriftCommand.self,
+            HistoryCommand.self,
+            GoCommand.self, NoGoCommand.self, RollbackCommand.self, SnapshotCommand.self, ReportCommand.self,
+            JourneyCommand.self, LabCommand.self,
         ])
     package init() {}
 
@@ -30,7 +34,11 @@ package struct Bascule: AsyncParsableCommand {
         signal(SIGPIPE, SIG_IGN)
         do {
             var command = try parseAsRoot()
-            if var asynchronous = command as? any AsyncParsableCommand { try await asynchronous.run() } else { try command.run() }
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
             Foundation.exit(0)
         } catch let status as ExitStatus {
             Foundation.exit(status.code)

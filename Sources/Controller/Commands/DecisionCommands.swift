@@ -14,8 +14,11 @@ enum Conductor {
             guard let activity = status.activities.last(where: { $0.conducted && $0.ended == nil }) else { continue }
             if command == .rollback, status.t0 == .open {
                 throw BasculeError(
-                    .rollbackLoses, "T0 has passed: going back now would lose every order placed since on the new system",
-                    hint: "this version does not carry them back; mend the new system, or decide by hand with bascule-agent on \(node)")
+                    .rollbackLoses,
+                    "T0 has passed: going back now would lose every order placed since on the new system",
+                    hint:
+                        "this version does not carry them back; mend the new system, or decide by hand with bascule-agent on \(node)"
+                )
             }
             _ = try await session.link(node).ask(.command(activity.segment, command))
             return
@@ -31,7 +34,8 @@ extension ErrorCode {
 
 /// `bascule go`
 struct GoCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "go", abstract: "Answer the migration's go/no-go with go.")
+    static let configuration = CommandConfiguration(
+        commandName: "go", abstract: "Answer the migration's go/no-go with go.")
     @OptionGroup var options: FleetOptions
     func run() async throws {
         let session = try options.session()
@@ -43,7 +47,8 @@ struct GoCommand: AsyncParsableCommand {
 
 /// `bascule no-go`
 struct NoGoCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "no-go", abstract: "Answer the migration's go/no-go with no-go: the old system serves again.")
+    static let configuration = CommandConfiguration(
+        commandName: "no-go", abstract: "Answer the migration's go/no-go with no-go: the old system serves again.")
     @OptionGroup var options: FleetOptions
     func run() async throws {
         let session = try options.session()
@@ -56,7 +61,8 @@ struct NoGoCommand: AsyncParsableCommand {
 /// `bascule rollback`
 struct RollbackCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "rollback", abstract: "Go back: a running migration before T0, or the configuration of before an apply.",
+        commandName: "rollback",
+        abstract: "Go back: a running migration before T0, or the configuration of before an apply.",
         discussion: """
             Examples:
               bascule rollback                a migration that runs goes back; else the last apply's configuration is restored
@@ -84,14 +90,23 @@ struct RollbackCommand: AsyncParsableCommand {
     private func restore(_ session: FleetSession) async throws {
         let wanted = try run.map { RunID($0) } ?? newest(session)
         let segments = try session.store.segments(of: wanted).filter { $0.segment.lease == nil }
-        guard !segments.isEmpty else { throw BasculeError(.notFound, "the run \(wanted) changed no configuration", hint: "bascule history lists the runs") }
-        guard yes || Terminal.ask("Restore the configuration of before run \(wanted) on \(Set(segments.map(\.segment.node.rawValue)).sorted().joined(separator: ", "))?") else {
+        guard !segments.isEmpty else {
+            throw BasculeError(
+                .notFound, "the run \(wanted) changed no configuration", hint: "bascule history lists the runs")
+        }
+        guard
+            yes
+                || Terminal.ask(
+                    "Restore the configuration of before run \(wanted) on \(Set(segments.map(\.segment.node.rawValue)).sorted().joined(separator: ", "))?"
+                )
+        else {
             throw BasculeError(.cancelled, "nothing was done")
         }
         var failed = 0
         for (segment, _) in segments.reversed() {
             do {
-                guard case .restored(let results) = try await session.link(segment.node).ask(.restore(segment.id)) else { continue }
+                guard case .restored(let results) = try await session.link(segment.node).ask(.restore(segment.id))
+                else { continue }
                 for (id, what) in results.sorted(by: { $0.key < $1.key }) {
                     Terminal.say("  \(id)  \(Terminal.escape(what))")
                     if what != "restored" { failed += 1 }
@@ -100,19 +115,26 @@ struct RollbackCommand: AsyncParsableCommand {
                 // It changed nothing there.
             }
         }
-        Terminal.say(failed == 0 ? "the configuration of before \(wanted) is back; next: bascule drift" : "\(failed) resources could not be restored")
+        Terminal.say(
+            failed == 0
+                ? "the configuration of before \(wanted) is back; next: bascule drift"
+                : "\(failed) resources could not be restored")
         if failed > 0 { throw ExitStatus(code: 1) }
     }
 
     private func newest(_ session: FleetSession) throws -> RunID {
-        for record in try session.store.runs() where try !session.store.segments(of: record.id).isEmpty { return record.id }
+        for record in try session.store.runs() where try !session.store.segments(of: record.id).isEmpty {
+            return record.id
+        }
         throw BasculeError(.notFound, "no run has changed anything yet")
     }
 }
 
 /// `bascule snapshot`
 struct SnapshotCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "snapshot", abstract: "Configuration snapshots, taken before every apply.", subcommands: [List.self])
+    static let configuration = CommandConfiguration(
+        commandName: "snapshot", abstract: "Configuration snapshots, taken before every apply.",
+        subcommands: [List.self])
 
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "The snapshots on the nodes, oldest first.")
@@ -124,8 +146,12 @@ struct SnapshotCommand: AsyncParsableCommand {
             for node in session.usedNodes where try session.isBootstrapped(node) {
                 guard case .snapshots(let list) = try await session.link(node).ask(.snapshots) else { continue }
                 for snapshot in list {
-                    if output.json { try Terminal.json(snapshot) } else {
-                        Terminal.say("\(HistoryCommand.time(snapshot.time))  \(node)  \(snapshot.segment)  \(snapshot.resources.count) resources")
+                    if output.json {
+                        try Terminal.json(snapshot)
+                    } else {
+                        Terminal.say(
+                            "\(HistoryCommand.time(snapshot.time))  \(node)  \(snapshot.segment)  \(snapshot.resources.count) resources"
+                        )
                     }
                 }
             }

@@ -6,7 +6,8 @@ import Foundation
 /// `bascule init`
 struct InitCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "init", abstract: "Write a commented fleet file.", discussion: "Example: bascule init --name girlycrea")
+        commandName: "init", abstract: "Write a commented fleet file.",
+        discussion: "Example: bascule init --name girlycrea")
 
     @Option(help: "The fleet's name: lower-case letters, digits and dashes.")
     var name = "shop"
@@ -31,7 +32,8 @@ struct InitCommand: ParsableCommand {
 /// `bascule validate`
 struct ValidateCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "validate", abstract: "Check a fleet file; every mistake at its place.", discussion: "Example: bascule validate fleet.yaml")
+        commandName: "validate", abstract: "Check a fleet file; every mistake at its place.",
+        discussion: "Example: bascule validate fleet.yaml")
 
     @Argument(help: "The fleet file.")
     var path = "fleet.yaml"
@@ -48,7 +50,9 @@ struct ValidateCommand: ParsableCommand {
             try show(parsed.warnings)
             if !output.json {
                 let fleet = parsed.fleet
-                Terminal.say("\(path) is valid: \(fleet.nodes.count) nodes, \(fleet.apps.count) apps, \(fleet.resources.count) resources of its own\(fleet.migration == nil ? "" : ", a migration")")
+                Terminal.say(
+                    "\(path) is valid: \(fleet.nodes.count) nodes, \(fleet.apps.count) apps, \(fleet.resources.count) resources of its own\(fleet.migration == nil ? "" : ", a migration")"
+                )
             }
         } catch let errors as FleetErrors {
             try show(errors.warnings + errors.errors)
@@ -59,7 +63,9 @@ struct ValidateCommand: ParsableCommand {
 
     private func show(_ diagnostics: [FleetDiagnostic]) throws {
         for diagnostic in diagnostics {
-            if output.json { try Terminal.json(Mistake(severity: diagnostic.severity.rawValue, error: diagnostic.error)) } else {
+            if output.json {
+                try Terminal.json(Mistake(severity: diagnostic.severity.rawValue, error: diagnostic.error))
+            } else {
                 Terminal.error(diagnostic.render(color: Terminal.errorsHaveColor))
             }
         }
@@ -69,6 +75,7 @@ struct ValidateCommand: ParsableCommand {
 /// `bascule schema`
 struct SchemaCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "schema", abstract: "Print the fleet file's JSON Schema.", discussion: "Example: bascule schema > fleet.schema.json")
+        commandName: "schema", abstract: "Print the fleet file's JSON Schema.",
+        discussion: "Example: bascule schema > fleet.schema.json")
     func run() { Terminal.say(FleetSchema.json()) }
 }

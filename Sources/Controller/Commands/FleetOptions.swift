@@ -46,7 +46,9 @@ struct ContactOptions: ParsableArguments {
             Terminal.error("The node presents a \(key.type) key: \(key.fingerprint)")
             return Terminal.ask("Is this the node's own key?")
         }
-        let passphrase: @Sendable (String, Int) async -> Secret? = { name, _ in Terminal.secret("Passphrase of \(name): ") }
+        let passphrase: @Sendable (String, Int) async -> Secret? = { name, _ in
+            Terminal.secret("Passphrase of \(name): ")
+        }
         return FirstContact(fingerprint: acceptHostKey, ask: ask, passphrase: passphrase)
     }
 }

@@ -18,7 +18,8 @@ struct LabCommand: AsyncParsableCommand {
 
     /// The lab of the fleet file if there is one, else the one called `default`.
     struct Target: ParsableArguments {
-        @Option(name: [.customShort("f"), .customLong("file")], help: "The fleet file whose nodes are meant.") var file: String?
+        @Option(name: [.customShort("f"), .customLong("file")], help: "The fleet file whose nodes are meant.") var file:
+            String?
         @Option(help: "A lab's name, instead of the fleet's.") var lab: String?
 
         func fleet() -> Fleet? {
@@ -26,7 +27,9 @@ struct LabCommand: AsyncParsableCommand {
             return try? FleetFile.parse(path: file ?? "fleet.yaml").fleet
         }
 
-        func make() throws -> Lab { try Lab(labName: lab ?? fleet().map { FleetSession.labName($0.name) } ?? "default") }
+        func make() throws -> Lab {
+            try Lab(labName: lab ?? fleet().map { FleetSession.labName($0.name) } ?? "default")
+        }
     }
 
     struct Up: AsyncParsableCommand {
@@ -35,7 +38,8 @@ struct LabCommand: AsyncParsableCommand {
         @OptionGroup var output: OutputOptions
         @Argument(help: "Names; all throwaway nodes of the fleet file if none is given.") var names: [String] = []
         @Option(help: "debian12 or debian13, for nodes that the fleet file does not declare.") var image = "debian12"
-        @Option(help: "Files that list Debian packages to have in the image already (a comma between them).") var packages: String?
+        @Option(help: "Files that list Debian packages to have in the image already (a comma between them).")
+        var packages: String?
         @Option(help: "A public key file for root's login.") var key: String?
         @Option(help: "The store of the fleet.") var store: String?
 
@@ -43,7 +47,10 @@ struct LabCommand: AsyncParsableCommand {
             let fleet = target.fleet()
             let lab = try target.make()
             var keys: [String] = []
-            if let key { keys.append(try String(contentsOfFile: key, encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines)) }
+            if let key {
+                keys.append(
+                    try String(contentsOfFile: key, encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines))
+            }
             if fleet != nil, let parsed = try? FleetFile.parse(path: target.file ?? "fleet.yaml") {
                 let session = try FleetSession(parsed, file: target.file ?? "fleet.yaml", storePath: store)
                 keys.append(try await session.fleetKey().publicLine)
@@ -51,13 +58,19 @@ struct LabCommand: AsyncParsableCommand {
             let declared: [NodeName: BasculeFleet.LabNode] =
                 fleet?.nodes.compactMapValues { spec in if case .lab(let node) = spec { node } else { nil } } ?? [:]
             let wanted = names.isEmpty ? declared.keys.sorted() : names.map { NodeName($0) }
-            guard !wanted.isEmpty else { throw BasculeError(.invalidInput, "no node is named", hint: "bascule lab up NAME…") }
+            guard !wanted.isEmpty else {
+                throw BasculeError(.invalidInput, "no node is named", hint: "bascule lab up NAME…")
+            }
             let installed = try packageList()
             var specs: [LabNodeSpec] = []
             for name in wanted {
                 var spec: LabNodeSpec
-                if let node = declared[name] { spec = .from(node, name: name, key: keys.first ?? "") } else {
-                    guard let release = LabRelease(rawValue: image) else { throw BasculeError(.invalidInput, "there is no image \(image)", hint: "debian12 or debian13") }
+                if let node = declared[name] {
+                    spec = .from(node, name: name, key: keys.first ?? "")
+                } else {
+                    guard let release = LabRelease(rawValue: image) else {
+                        throw BasculeError(.invalidInput, "there is no image \(image)", hint: "debian12 or debian13")
+                    }
                     spec = LabNodeSpec(name: name, image: LabImage(base: release))
                 }
                 spec.authorizedKeys = keys
@@ -69,19 +82,26 @@ struct LabCommand: AsyncParsableCommand {
             let interrupt = Interrupt { up.cancel() }
             defer { withExtendedLifetime(interrupt) {} }
             for node in try await up.value {
-                if output.json { try Terminal.json(node) } else { Terminal.say("\(node.name)  \(node.address)  \(node.hostKeys.first ?? "")") }
+                if output.json {
+                    try Terminal.json(node)
+                } else {
+                    Terminal.say("\(node.name)  \(node.address)  \(node.hostKeys.first ?? "")")
+                }
             }
         }
 
         private func packageList() throws -> [String] {
             try (packages?.split(separator: ",") ?? []).flatMap { file in
-                try String(contentsOfFile: String(file), encoding: .utf8).split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty && !$0.hasPrefix("#") }
+                try String(contentsOfFile: String(file), encoding: .utf8).split(whereSeparator: \.isNewline).map {
+                    $0.trimmingCharacters(in: .whitespaces)
+                }.filter { !$0.isEmpty && !$0.hasPrefix("#") }
             }
         }
     }
 
     struct Down: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Take nodes down and remove all that is theirs; the whole lab if none is named.")
+        static let configuration = CommandConfiguration(
+            abstract: "Take nodes down and remove all that is theirs; the whole lab if none is named.")
         @OptionGroup var target: Target
         @Argument(help: "Names.") var names: [String] = []
         func run() async throws {
@@ -96,13 +116,18 @@ struct LabCommand: AsyncParsableCommand {
         @OptionGroup var output: OutputOptions
         func run() async throws {
             for node in try await target.make().list() {
-                if output.json { try Terminal.json(node) } else { Terminal.say("\(node.name)  \(node.address)  \(node.image.base.rawValue)  \(node.health)") }
+                if output.json {
+                    try Terminal.json(node)
+                } else {
+                    Terminal.say("\(node.name)  \(node.address)  \(node.image.base.rawValue)  \(node.health)")
+                }
             }
         }
     }
 
     struct Exec: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Run a command inside a node as root; a shell if none is given.")
+        static let configuration = CommandConfiguration(
+            abstract: "Run a command inside a node as root; a shell if none is given.")
         @OptionGroup var target: Target
         @Argument(help: "The node.") var name: String
         @Argument(parsing: .captureForPassthrough, help: "The command and its arguments.") var command: [String] = []

@@ -7,10 +7,12 @@ import Foundation
 
 /// `bascule node`
 struct NodeCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "node", abstract: "The fleet's nodes.", subcommands: [List.self, BootstrapNode.self, Forget.self])
+    static let configuration = CommandConfiguration(
+        commandName: "node", abstract: "The fleet's nodes.", subcommands: [List.self, BootstrapNode.self, Forget.self])
 
     struct List: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "What the fleet file and the store know of the nodes.")
+        static let configuration = CommandConfiguration(
+            abstract: "What the fleet file and the store know of the nodes.")
         @OptionGroup var options: FleetOptions
         @OptionGroup var output: OutputOptions
 
@@ -27,10 +29,15 @@ struct NodeCommand: AsyncParsableCommand {
             for name in session.fleet.nodeNames {
                 let record = try session.store.node(name)
                 let row = Row(
-                    name: name.rawValue, address: try await session.endpoint(name)?.description, roles: session.fleet.active.roles(of: name).map(\.rawValue),
+                    name: name.rawValue, address: try await session.endpoint(name)?.description,
+                    roles: session.fleet.active.roles(of: name).map(\.rawValue),
                     agent: record.agent, machine: record.machine)
-                if output.json { try Terminal.json(row) } else {
-                    Terminal.say("\(name)  \(row.address ?? "not up")  \(row.roles.joined(separator: ","))  \(row.agent.map { "agent \($0)" } ?? "no agent")")
+                if output.json {
+                    try Terminal.json(row)
+                } else {
+                    Terminal.say(
+                        "\(name)  \(row.address ?? "not up")  \(row.roles.joined(separator: ","))  \(row.agent.map { "agent \($0)" } ?? "no agent")"
+                    )
                 }
             }
         }
@@ -53,9 +60,13 @@ struct NodeCommand: AsyncParsableCommand {
             let session = try options.session()
             let lease = try StoreLease(beside: session.store.path)
             defer { withExtendedLifetime(lease) {} }
-            guard yes || Terminal.ask("Install the Bascule agent on \(name)?") else { throw BasculeError(.cancelled, "nothing was done") }
+            guard yes || Terminal.ask("Install the Bascule agent on \(name)?") else {
+                throw BasculeError(.cancelled, "nothing was done")
+            }
             let node = NodeName(name)
-            try await Bootstrap(session: session, contact: contact.contact(), say: { Terminal.say("\(name)  \(Terminal.escape($0))") }).run(node)
+            try await Bootstrap(
+                session: session, contact: contact.contact(), say: { Terminal.say("\(name)  \(Terminal.escape($0))") }
+            ).run(node)
             guard case .facts(let facts) = try await session.link(node).ask(.facts) else { return }
             try session.store.save(facts, of: node)
             await session.close()
@@ -63,7 +74,8 @@ struct NodeCommand: AsyncParsableCommand {
     }
 
     struct Forget: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Forget a node's machine and host keys; the node itself is left as it is.")
+        static let configuration = CommandConfiguration(
+            abstract: "Forget a node's machine and host keys; the node itself is left as it is.")
         @OptionGroup var options: FleetOptions
         @Argument(help: "The node's name.") var name: String
 
@@ -77,7 +89,8 @@ struct NodeCommand: AsyncParsableCommand {
 
 /// `bascule facts`
 struct FactsCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "facts", abstract: "What the nodes are.", discussion: "Example: bascule facts vps1 --json")
+    static let configuration = CommandConfiguration(
+        commandName: "facts", abstract: "What the nodes are.", discussion: "Example: bascule facts vps1 --json")
     @OptionGroup var options: FleetOptions
     @OptionGroup var output: OutputOptions
     @Argument(help: "Nodes; all if none is named.") var names: [String] = []
@@ -89,12 +102,20 @@ struct FactsCommand: AsyncParsableCommand {
 
     func run() async throws {
         let session = try options.session()
-        let nodes = names.isEmpty ? try session.usedNodes.filter { try session.isBootstrapped($0) } : names.map { NodeName($0) }
-        guard !nodes.isEmpty else { throw BasculeError(.notFound, "no node has an agent yet", hint: "bascule node bootstrap NAME, or bascule apply") }
+        let nodes =
+            names.isEmpty ? try session.usedNodes.filter { try session.isBootstrapped($0) } : names.map { NodeName($0) }
+        guard !nodes.isEmpty else {
+            throw BasculeError(
+                .notFound, "no node has an agent yet", hint: "bascule node bootstrap NAME, or bascule apply")
+        }
         for node in nodes {
             guard case .facts(let facts) = try await session.link(node).ask(.facts) else { continue }
             try session.store.save(facts, of: node)
-            if output.json { try Terminal.json(Row(node: node.rawValue, facts: facts)) } else { FactsView(node: node, facts: facts).lines.forEach { Terminal.say($0) } }
+            if output.json {
+                try Terminal.json(Row(node: node.rawValue, facts: facts))
+            } else {
+                FactsView(node: node, facts: facts).lines.forEach { Terminal.say($0) }
+            }
         }
         await session.close()
     }

@@ -8,7 +8,8 @@ import Foundation
 /// `bascule now`: the screen for 3 a.m.
 struct NowCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "now", abstract: "Who serves, who takes writes, what runs, what comes next, and what closing the laptop would mean.")
+        commandName: "now",
+        abstract: "Who serves, who takes writes, what runs, what comes next, and what closing the laptop would mean.")
     @OptionGroup var options: FleetOptions
     @OptionGroup var output: OutputOptions
 
@@ -55,7 +56,9 @@ struct NowScreen: Encodable {
     }
 
     /// Pure: what the statuses mean.
-    static func judge(_ fleet: Fleet, _ statuses: [NodeName: AgentStatus], _ silent: [String], state: MigrationState) -> NowScreen {
+    static func judge(_ fleet: Fleet, _ statuses: [NodeName: AgentStatus], _ silent: [String], state: MigrationState)
+        -> NowScreen
+    {
         let activities = statuses.values.flatMap(\.activities)
         let conducted = activities.last { $0.conducted }
         let live = activities.filter { $0.ended == nil }
@@ -63,18 +66,24 @@ struct NowScreen: Encodable {
         let t0 = statuses.values.filter { $0.migrationAttempt > 0 }.compactMap(\.t0).last
         let isFrozen = conducted.map { $0.ended == nil && t0 != .open } ?? false
         var screen = NowScreen(
-            verdict: .safe, why: "nothing is under way", serves: "the new system", takesWrites: "the new system", running: live.flatMap(\.running),
-            next: live.compactMap(\.next).first, phase: live.compactMap(\.phase).first?.rawValue, leaseLeft: live.compactMap(\.leaseLeft).first,
-            waitingForDecision: live.contains { $0.waitingForDecision }, rollback: "bascule rollback restores the configuration of before the last apply",
+            verdict: .safe, why: "nothing is under way", serves: "the new system", takesWrites: "the new system",
+            running: live.flatMap(\.running),
+            next: live.compactMap(\.next).first, phase: live.compactMap(\.phase).first?.rawValue,
+            leaseLeft: live.compactMap(\.leaseLeft).first,
+            waitingForDecision: live.contains { $0.waitingForDecision },
+            rollback: "bascule rollback restores the configuration of before the last apply",
             closingTheLaptop: "nothing: no step needs it", unreachable: silent)
         if fleet.migration != nil, state != .finished, t0 != .open {
             (screen.serves, screen.takesWrites) = ("the old system", "the old system")
             screen.rollback = "free: customers have seen nothing of the new system"
         }
         if isFrozen {
-            screen.serves = edge == .maintenance || edge == nil ? "nobody: customers see the maintenance page" : "the old system"
+            screen.serves =
+                edge == .maintenance || edge == nil ? "nobody: customers see the maintenance page" : "the old system"
             screen.takesWrites = "nobody: the sources are fenced"
-            screen.why = conducted?.isCompensating == true ? "the migration is going back; the old system will serve in a moment" : "the cutover is under way"
+            screen.why =
+                conducted?.isCompensating == true
+                ? "the migration is going back; the old system will serve in a moment" : "the cutover is under way"
             screen.rollback = "bascule rollback: the old system serves again within seconds, nothing is lost"
             screen.closingTheLaptop = "nothing: the target's agent conducts to the end, or back, by itself"
         } else if t0 == .open, let conducted, conducted.ended == nil {
@@ -90,7 +99,9 @@ struct NowScreen: Encodable {
             screen.why = "the migration waits for your answer: bascule go, or bascule no-go"
         }
         if fleet.migration != nil, state == .conducted, conducted == nil, t0 != .open {
-            (screen.serves, screen.takesWrites) = ("unknown: the conductor does not answer", "unknown: the conductor does not answer")
+            (screen.serves, screen.takesWrites) = (
+                "unknown: the conductor does not answer", "unknown: the conductor does not answer"
+            )
         }
         if conducted?.ended == .failed, t0 == .open, state != .finished {
             screen.verdict = .degraded

@@ -7,7 +7,8 @@ import Foundation
 /// `bascule plan`
 struct PlanCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "plan", abstract: "Show and save what apply would do; changes nothing. Ends with 0 nothing to do, 2 changes, 1 error.",
+        commandName: "plan",
+        abstract: "Show and save what apply would do; changes nothing. Ends with 0 nothing to do, 2 changes, 1 error.",
         discussion: """
             Examples:
               bascule plan
@@ -26,7 +27,9 @@ struct PlanCommand: AsyncParsableCommand {
         let planned = try await PlanMaker(session: session, only: only).make()
         await session.close()
         try session.store.save(planned.plan)
-        if output.json { try Terminal.json(planned.plan) } else {
+        if output.json {
+            try Terminal.json(planned.plan)
+        } else {
             PlanView(plan: planned.plan, full: !short).render().forEach { Terminal.say($0) }
         }
         for (_, error) in planned.unreachable.sorted(by: { $0.key < $1.key }) { Terminal.fail(error) }
@@ -47,21 +50,30 @@ enum PlanFile {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         do { try encoder.encode(plan).write(to: URL(fileURLWithPath: path), options: .atomic) } catch {
-            throw BasculeError(.inputOutput, "the plan could not be written to \(path)", cause: error.localizedDescription)
+            throw BasculeError(
+                .inputOutput, "the plan could not be written to \(path)", cause: error.localizedDescription)
         }
     }
 
     /// Throws `plan-refused` for a file that was edited or comes from another fleet.
     static func read(_ path: String, session: FleetSession) throws -> Plan {
-        guard let data = FileManager.default.contents(atPath: path) else { throw BasculeError(.inputOutput, "the plan file \(path) cannot be read") }
+        guard let data = FileManager.default.contents(atPath: path) else {
+            throw BasculeError(.inputOutput, "the plan file \(path) cannot be read")
+        }
         guard let plan = try? JSONDecoder().decode(Plan.self, from: data) else {
-            throw BasculeError(.planRefused, "\(path) is not a plan of this version", hint: "make it again: bascule plan --out \(path)")
+            throw BasculeError(
+                .planRefused, "\(path) is not a plan of this version", hint: "make it again: bascule plan --out \(path)"
+            )
         }
         guard plan.fleet == session.fleet.name, let saved = try? session.store.plan(plan.id) else {
-            throw BasculeError(.planRefused, "\(path) is a plan of another fleet or store", hint: "make it again: bascule plan --out \(path)")
+            throw BasculeError(
+                .planRefused, "\(path) is a plan of another fleet or store",
+                hint: "make it again: bascule plan --out \(path)")
         }
         guard saved == plan else {
-            throw BasculeError(.planRefused, "\(path) was changed after it was made", hint: "a plan is applied exactly as saved; make it again: bascule plan --out \(path)")
+            throw BasculeError(
+                .planRefused, "\(path) was changed after it was made",
+                hint: "a plan is applied exactly as saved; make it again: bascule plan --out \(path)")
         }
         return plan
     }

@@ -12,17 +12,23 @@ struct ReportCommand: ParsableCommand {
         discussion: "Example: bascule report --customer customer.jsonl --out .")
     @OptionGroup var options: FleetOptions
     @Option(help: "The record of a synthetic customer (bascule journey watch --record).") var customer: String?
-    @Option(help: "Names by which the old system's servers call themselves, in the customer's record (a comma between them).") var old = ""
+    @Option(
+        help:
+            "Names by which the old system's servers call themselves, in the customer's record (a comma between them).")
+    var old = ""
     @Option(help: "The same for the new system.") var new = ""
     @Option(help: "The folder for report.md and report.json.") var out = "."
-    @Option(help: "Orders in the new database, to be compared with those that the customer was told are placed.") var orders: Int?
+    @Option(help: "Orders in the new database, to be compared with those that the customer was told are placed.")
+    var orders: Int?
 
     func run() throws {
         let session = try options.session()
         var report = try MigrationReport.make(session)
         if let customer {
             let attempts = try CustomerRecord.read(path: customer)
-            report.add(attempts, old: Set(old.split(separator: ",").map(String.init)), new: Set(new.split(separator: ",").map(String.init)), orders: orders)
+            report.add(
+                attempts, old: Set(old.split(separator: ",").map(String.init)),
+                new: Set(new.split(separator: ",").map(String.init)), orders: orders)
         }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]

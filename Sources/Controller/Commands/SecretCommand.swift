@@ -6,7 +6,9 @@ import Foundation
 
 /// `bascule secret`
 struct SecretCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "secret", abstract: "Secrets: encrypted in the store, never in a file.", subcommands: [Set.self, List.self])
+    static let configuration = CommandConfiguration(
+        commandName: "secret", abstract: "Secrets: encrypted in the store, never in a file.",
+        subcommands: [Set.self, List.self])
 
     struct Set: ParsableCommand {
         static let configuration = CommandConfiguration(
@@ -20,7 +22,11 @@ struct SecretCommand: ParsableCommand {
         @Argument(help: "The name that the fleet file uses with !secret.") var name: String
 
         func run() throws {
-            guard !name.isEmpty, name.utf8.allSatisfy({ ($0 >= 48 && $0 <= 57) || ($0 >= 65 && $0 <= 90) || ($0 >= 97 && $0 <= 122) || $0 == 95 || $0 == 45 }) else {
+            guard !name.isEmpty,
+                name.utf8.allSatisfy({
+                    ($0 >= 48 && $0 <= 57) || ($0 >= 65 && $0 <= 90) || ($0 >= 97 && $0 <= 122) || $0 == 95 || $0 == 45
+                })
+            else {
                 throw BasculeError(.invalidInput, "a secret's name is made of letters, digits, _ and -")
             }
             let store = try options.session().store
@@ -30,10 +36,13 @@ struct SecretCommand: ParsableCommand {
             } else {
                 // A key file keeps its line ends; a single line loses its last one.
                 let text = String(decoding: FileHandle.standardInput.readDataToEndOfFile(), as: UTF8.self)
-                value = Secret(text.hasSuffix("\n") && text.dropLast().contains("\n") == false ? String(text.dropLast()) : text)
+                value = Secret(
+                    text.hasSuffix("\n") && text.dropLast().contains("\n") == false ? String(text.dropLast()) : text)
             }
             guard let value, !value.reveal().isEmpty else {
-                throw BasculeError(.invalidInput, "nothing was given for \(name)", hint: "type it, or feed it: bascule secret set \(name) < FILE")
+                throw BasculeError(
+                    .invalidInput, "nothing was given for \(name)",
+                    hint: "type it, or feed it: bascule secret set \(name) < FILE")
             }
             try store.setSecret(SecretName(name), value)
             Terminal.say("\(name) is set")
@@ -47,7 +56,9 @@ struct SecretCommand: ParsableCommand {
 
         func run() throws {
             for secret in try options.session().store.secrets() {
-                if output.json { try Terminal.json(secret) } else {
+                if output.json {
+                    try Terminal.json(secret)
+                } else {
                     let date = ISO8601DateFormatter().string(from: Date(timeIntervalSince1970: secret.changed))
                     Terminal.say("\(secret.name)  \(secret.origin)  \(date)")
                 }

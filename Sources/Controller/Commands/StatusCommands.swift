@@ -33,11 +33,17 @@ struct StatusCommand: AsyncParsableCommand {
 
     private func show(_ row: Row) {
         guard let status = row.status else {
-            return Terminal.say("\(Terminal.paint(row.node, .bold))  \(Terminal.paint(Terminal.escape(row.error?.message ?? "no answer"), .red))")
+            return Terminal.say(
+                "\(Terminal.paint(row.node, .bold))  \(Terminal.paint(Terminal.escape(row.error?.message ?? "no answer"), .red))"
+            )
         }
-        Terminal.say("\(Terminal.paint(row.node, .bold))  agent \(Terminal.escape(status.version)), up \(status.uptime.durationText), machine \(status.machine.prefix(12))\(status.edge.map { ", old edge: \($0.rawValue)" } ?? "")")
+        Terminal.say(
+            "\(Terminal.paint(row.node, .bold))  agent \(Terminal.escape(status.version)), up \(status.uptime.durationText), machine \(status.machine.prefix(12))\(status.edge.map { ", old edge: \($0.rawValue)" } ?? "")"
+        )
         for activity in status.activities.suffix(5) {
-            let state = activity.ended.map { "ended \($0.rawValue)" } ?? "runs: \(activity.running.map(Terminal.escape).joined(separator: ", "))"
+            let state =
+                activity.ended.map { "ended \($0.rawValue)" }
+                ?? "runs: \(activity.running.map(Terminal.escape).joined(separator: ", "))"
             Terminal.say("  \(activity.phase?.rawValue ?? "")  \(activity.stepsDone)/\(activity.stepsTotal)  \(state)")
         }
     }
@@ -46,7 +52,9 @@ struct StatusCommand: AsyncParsableCommand {
 /// `bascule drift`
 struct DriftCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "drift", abstract: "What differs from the fleet file on the nodes, by itself or by hand. Ends with 0 none, 2 some, 1 error.")
+        commandName: "drift",
+        abstract:
+            "What differs from the fleet file on the nodes, by itself or by hand. Ends with 0 none, 2 some, 1 error.")
     @OptionGroup var options: FleetOptions
     @OptionGroup var output: OutputOptions
 
@@ -55,7 +63,11 @@ struct DriftCommand: AsyncParsableCommand {
         let planned = try await PlanMaker(session: session, only: session.usedNodes).make()
         await session.close()
         let steps = planned.plan.steps
-        if output.json { try Terminal.json(planned.plan) } else if steps.isEmpty { Terminal.say("no drift: \(planned.plan.satisfied.count) resources are as declared") } else {
+        if output.json {
+            try Terminal.json(planned.plan)
+        } else if steps.isEmpty {
+            Terminal.say("no drift: \(planned.plan.satisfied.count) resources are as declared")
+        } else {
             PlanView(plan: planned.plan).render().forEach { Terminal.say($0) }
         }
         for error in planned.unreachable.values { Terminal.fail(error) }
@@ -67,7 +79,8 @@ struct DriftCommand: AsyncParsableCommand {
 /// `bascule history`
 struct HistoryCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "history", abstract: "The runs, or one run's events and evidence.", discussion: "Examples: bascule history; bascule history RUN")
+        commandName: "history", abstract: "The runs, or one run's events and evidence.",
+        discussion: "Examples: bascule history; bascule history RUN")
     @OptionGroup var options: FleetOptions
     @OptionGroup var output: OutputOptions
     @Argument(help: ArgumentHelp("A run's id.", valueName: "run")) var id: String?
@@ -82,21 +95,33 @@ struct HistoryCommand: ParsableCommand {
         let store = try options.session().store
         guard let id else {
             for record in try store.runs() {
-                if output.json { try Terminal.json(record) } else {
+                if output.json {
+                    try Terminal.json(record)
+                } else {
                     let length = record.ended.map { ($0 - record.started).durationText } ?? "not ended"
-                    Terminal.say("\(Self.time(record.started))  \(record.id)  \(record.outcome ?? "unknown")  \(length)  \(Terminal.escape(record.summary ?? ""))")
+                    Terminal.say(
+                        "\(Self.time(record.started))  \(record.id)  \(record.outcome ?? "unknown")  \(length)  \(Terminal.escape(record.summary ?? ""))"
+                    )
                 }
             }
             return
         }
         let run = RunID(id)
-        guard try store.runs(limit: 10_000).contains(where: { $0.id == run }) else { throw BasculeError(.notFound, "there is no run \(id)", hint: "bascule history lists them") }
+        guard try store.runs(limit: 10_000).contains(where: { $0.id == run }) else {
+            throw BasculeError(.notFound, "there is no run \(id)", hint: "bascule history lists them")
+        }
         for entry in try store.events(of: run) {
-            if output.json { try Terminal.json(Entry(time: entry.time, node: entry.node.rawValue, event: entry.event)) } else { show(entry) }
+            if output.json {
+                try Terminal.json(Entry(time: entry.time, node: entry.node.rawValue, event: entry.event))
+            } else {
+                show(entry)
+            }
         }
         if !output.json {
             for evidence in try store.evidence(of: run) {
-                Terminal.say("\(evidence.passed ? Terminal.paint("✓", .green) : Terminal.paint("✗", .red)) \(evidence.subject): \(Terminal.escape(evidence.value))\(evidence.threshold.map { " (\($0))" } ?? "")")
+                Terminal.say(
+                    "\(evidence.passed ? Terminal.paint("✓", .green) : Terminal.paint("✗", .red)) \(evidence.subject): \(Terminal.escape(evidence.value))\(evidence.threshold.map { " (\($0))" } ?? "")"
+                )
             }
         }
     }

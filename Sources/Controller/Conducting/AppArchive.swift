@@ -13,15 +13,19 @@ enum AppArchive {
         case .path(let path):
             let folder = path.hasPrefix("/") ? path : "\(fleetFolder)/\(path)"
             var isDirectory: ObjCBool = false
-            guard FileManager.default.fileExists(atPath: folder, isDirectory: &isDirectory), isDirectory.boolValue else {
-                throw BasculeError(.inputOutput, "the source folder \(path) of the app \(name) is not there", hint: "apps.\(name).source.path is relative to the fleet file")
+            guard FileManager.default.fileExists(atPath: folder, isDirectory: &isDirectory), isDirectory.boolValue
+            else {
+                throw BasculeError(
+                    .inputOutput, "the source folder \(path) of the app \(name) is not there",
+                    hint: "apps.\(name).source.path is relative to the fleet file")
             }
             return try await tar(folder, name)
         case .git(let url, let ref):
             let checkout = NSTemporaryDirectory() + "bascule-\(RandomBytes.identifier())"
             defer { try? FileManager.default.removeItem(atPath: checkout) }
             _ = try await Command.run(
-                ["git", "clone", "--quiet", "--depth", "1", "--branch", ref, "--", url, checkout], environment: ["GIT_TERMINAL_PROMPT": "0"], deadline: .seconds(600)
+                ["git", "clone", "--quiet", "--depth", "1", "--branch", ref, "--", url, checkout],
+                environment: ["GIT_TERMINAL_PROMPT": "0"], deadline: .seconds(600)
             ).requireSuccess("cloning the source of the app \(name)")
             return try await tar(checkout, name)
         case .archive(let path):
@@ -36,7 +40,8 @@ enum AppArchive {
     private static func tar(_ folder: String, _ name: AppName) async throws -> [UInt8] {
         let result = try await Command.run(
             [
-                "tar", "--create", "--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner", "--mode=u=rwX,go=rX", "--format=ustar",
+                "tar", "--create", "--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner",
+                "--mode=u=rwX,go=rX", "--format=ustar",
                 "--exclude=./.git", "--exclude=./node_modules", "--directory", folder, ".",
             ], deadline: .seconds(300), limit: 1 << 30
         ).requireSuccess("packing the source of the app \(name)")

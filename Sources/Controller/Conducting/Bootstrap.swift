@@ -21,7 +21,9 @@ package struct FirstContact: Sendable {
     package var ask: (@Sendable (SSHHostKey) async -> Bool)?
     package var passphrase: SSHPassphrase?
 
-    package init(fingerprint: String? = nil, ask: (@Sendable (SSHHostKey) async -> Bool)? = nil, passphrase: SSHPassphrase? = nil) {
+    package init(
+        fingerprint: String? = nil, ask: (@Sendable (SSHHostKey) async -> Bool)? = nil, passphrase: SSHPassphrase? = nil
+    ) {
         (self.fingerprint, self.ask, self.passphrase) = (fingerprint, ask, passphrase)
     }
 }
@@ -39,12 +41,17 @@ package struct Bootstrap: Sendable {
     /// Where the agents' programs lie: beside our own program, `agents/ARCH/bascule-agent`; or `BASCULE_AGENTS`.
     package static func program(for architecture: String) throws -> [UInt8] {
         let own = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent().path
-        let folders = [ProcessInfo.processInfo.environment["BASCULE_AGENTS"], "\(own)/agents", "\(own)/../lib/bascule/agents"].compactMap { $0 }
+        let folders = [
+            ProcessInfo.processInfo.environment["BASCULE_AGENTS"], "\(own)/agents", "\(own)/../lib/bascule/agents",
+        ].compactMap { $0 }
         for folder in folders {
-            if let data = FileManager.default.contents(atPath: "\(folder)/\(architecture)/bascule-agent") { return [UInt8](data) }
+            if let data = FileManager.default.contents(atPath: "\(folder)/\(architecture)/bascule-agent") {
+                return [UInt8](data)
+            }
         }
         throw BasculeError(
-            .agentMissing, "there is no agent for the architecture \(architecture)", cause: "looked in \(folders.joined(separator: ", "))",
+            .agentMissing, "there is no agent for the architecture \(architecture)",
+            cause: "looked in \(folders.joined(separator: ", "))",
             hint: "build it on such a machine with make build, and put it into agents/\(architecture)/")
     }
 
@@ -52,7 +59,8 @@ package struct Bootstrap: Sendable {
     package func run(_ node: NodeName) async throws {
         let place = Place.node(name: node.rawValue, subject: nil)
         guard let endpoint = try await session.endpoint(node) else {
-            throw BasculeError(.notBootstrapped, "the throwaway node is not up", at: place, hint: "bascule lab up \(node)")
+            throw BasculeError(
+                .notBootstrapped, "the throwaway node is not up", at: place, hint: "bascule lab up \(node)")
         }
         let admin = try await login(node)
         say("connecting to \(admin.user)@\(endpoint)")
@@ -84,17 +92,23 @@ package struct Bootstrap: Sendable {
         case .existing(let machine)?:
             let home = ProcessInfo.processInfo.environment["HOME"] ?? "/root"
             let identities: [SSHIdentity] =
-                machine.key.map { [.keyFile(path: $0.hasPrefix("~/") ? home + $0.dropFirst(1) : $0)] } ?? [.agent(socket: nil)]
-            return SSHLogin(user: machine.user, identities: identities, hostKeys: policy, passphrase: contact.passphrase)
+                machine.key.map { [.keyFile(path: $0.hasPrefix("~/") ? home + $0.dropFirst(1) : $0)] } ?? [
+                    .agent(socket: nil)
+                ]
+            return SSHLogin(
+                user: machine.user, identities: identities, hostKeys: policy, passphrase: contact.passphrase)
         default:
-            return SSHLogin(user: "root", identities: [.key(try await session.fleetKey().secret, name: "the fleet's key")], hostKeys: policy)
+            return SSHLogin(
+                user: "root", identities: [.key(try await session.fleetKey().secret, name: "the fleet's key")],
+                hostKeys: policy)
         }
     }
 
     private func install(_ node: NodeName, over ssh: SSHSession, sudo: String) async throws {
         let architecture = try await ssh.exec("uname -m").stdoutText.trimmingCharacters(in: .whitespacesAndNewlines)
         guard ["x86_64", "aarch64"].contains(architecture) else {
-            throw BasculeError(.agentMissing, "the node's architecture is not supported", cause: String(architecture.prefix(40)))
+            throw BasculeError(
+                .agentMissing, "the node's architecture is not supported", cause: String(architecture.prefix(40)))
         }
         let program = try Bootstrap.program(for: architecture)
         let digest = Digest(of: program)
@@ -107,12 +121,15 @@ package struct Bootstrap: Sendable {
                 input: .bytes(program), deadline: .seconds(600))
             guard upload.stdoutText.hasPrefix(digest.rawValue) else {
                 throw BasculeError(
-                    .bootstrapFailed, "the agent did not arrive whole: its hash on the node is another one", cause: String(upload.stderrText.suffix(500)),
+                    .bootstrapFailed, "the agent did not arrive whole: its hash on the node is another one",
+                    cause: String(upload.stderrText.suffix(500)),
                     hint: "is the node's disk full? Run the same command again")
             }
-            let move = try await ssh.exec("\(sudo)chmod 755 \(path).upload && \(sudo)mv \(path).upload \(path) && echo moved")
+            let move = try await ssh.exec(
+                "\(sudo)chmod 755 \(path).upload && \(sudo)mv \(path).upload \(path) && echo moved")
             guard move.stdoutText.hasPrefix("moved") else {
-                throw BasculeError(.bootstrapFailed, "the agent could not be put in place", cause: String(move.stderrText.suffix(500)))
+                throw BasculeError(
+                    .bootstrapFailed, "the agent could not be put in place", cause: String(move.stderrText.suffix(500)))
             }
         }
         say("installing the agent")
@@ -135,7 +152,8 @@ package struct Bootstrap: Sendable {
         let fresh = try await session.greet(node, endpoint, pins: try record.hostKeys.map { try SSHHostKey(line: $0) })
         if let known = record.machine, known != fresh.machine {
             throw BasculeError(
-                .otherMachine, "another machine answers at \(endpoint): its identity is not the pinned one", at: .node(name: node.rawValue, subject: nil),
+                .otherMachine, "another machine answers at \(endpoint): its identity is not the pinned one",
+                at: .node(name: node.rawValue, subject: nil),
                 hint: "if it was replaced on purpose: bascule node forget \(node), then bootstrap again")
         }
         record.machine = fresh.machine
@@ -150,10 +168,14 @@ package struct Bootstrap: Sendable {
 extension FleetSession {
     /// A first greeting, before the machine is recorded.
     func greet(_ node: NodeName, _ endpoint: SSHEndpoint, pins: [SSHHostKey]) async throws -> Welcome {
-        let login = SSHLogin(user: "bascule", identities: [.key(try await fleetKey().secret, name: "the fleet's key")], hostKeys: .pinned(pins))
+        let login = SSHLogin(
+            user: "bascule", identities: [.key(try await fleetKey().secret, name: "the fleet's key")],
+            hostKeys: .pinned(pins))
         let link = try await NodeLink.open(node, endpoint, login: login)
         defer { Task { await link.close() } }
-        let hello = Hello(versions: Array(ProtocolVersion.oldest...ProtocolVersion.current), product: ProtocolVersion.product, epoch: epoch, holder: holder)
+        let hello = Hello(
+            versions: Array(ProtocolVersion.oldest...ProtocolVersion.current), product: ProtocolVersion.product,
+            epoch: epoch, holder: holder)
         guard case .welcome(let welcome) = try await link.ask(.hello(hello)) else {
             throw BasculeError(.protocolViolation, "the agent did not answer the greeting")
         }

@@ -26,16 +26,22 @@ struct ControllerPerformer: StepPerformer {
         return result
     }
 
-    func compensate(_ step: Step, by action: StepAction) async -> StepResult { StepResult(.satisfied, "nothing to undo") }
+    func compensate(_ step: Step, by action: StepAction) async -> StepResult {
+        StepResult(.satisfied, "nothing to undo")
+    }
 
     private func act(_ step: Step) async throws -> StepResult {
-        let say: @Sendable (String) -> Void = { [observer] in observer(.progress(nil, StepProgress(step: step.id, line: $0))) }
+        let say: @Sendable (String) -> Void = { [observer] in
+            observer(.progress(nil, StepProgress(step: step.id, line: $0)))
+        }
         switch step.action {
         case .provision(let node):
             guard let lab = session.lab, case .lab(let spec)? = session.fleet.nodes[node] else {
                 throw BasculeError(.unsupported, "\(node) is not a throwaway node")
             }
-            _ = try await lab.up(nodes: [LabNodeSpec.from(spec, name: node, key: try await session.fleetKey().publicLine)], progress: say)
+            _ = try await lab.up(
+                nodes: [LabNodeSpec.from(spec, name: node, key: try await session.fleetKey().publicLine)], progress: say
+            )
             await session.refreshLab()
             return StepResult(.done, "up")
         case .bootstrap(let node):
@@ -69,7 +75,9 @@ struct StoreJournal: ExecutionJournal {
     let counter = Counter()
 
     func record(_ event: ExecutionEvent) throws {
-        let record = JournalRecord(sequence: counter.next(), time: Date().timeIntervalSince1970, segment: SegmentID("\(run).controller"), event: event)
+        let record = JournalRecord(
+            sequence: counter.next(), time: Date().timeIntervalSince1970, segment: SegmentID("\(run).controller"),
+            event: event)
         try store.add(record, of: run, node: "controller")
         Failpoint.hit("controller.journal")
         switch event {

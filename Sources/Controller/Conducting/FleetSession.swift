@@ -55,7 +55,9 @@ package actor FleetSession {
             guard let record = try await labNode(node), record.health != .stopped else { return nil }
             return SSHEndpoint(host: record.address)
         case nil:
-            throw BasculeError(.notFound, "the fleet file has no node \(node)", hint: "it has: \(fleet.nodeNames.map(\.rawValue).joined(separator: ", "))")
+            throw BasculeError(
+                .notFound, "the fleet file has no node \(node)",
+                hint: "it has: \(fleet.nodeNames.map(\.rawValue).joined(separator: ", "))")
         }
     }
 
@@ -77,8 +79,12 @@ package actor FleetSession {
 
     /// Host keys that the fleet file or an earlier contact gave, for a node.
     package func pins(_ node: NodeName) async throws -> [SSHHostKey] {
-        if case .existing(let machine)? = fleet.nodes[node], let key = machine.hostKey { return [try SSHHostKey(line: key.text)] }
-        if case .lab? = fleet.nodes[node], let record = try await labNode(node) { return try record.hostKeys.map { try SSHHostKey(line: $0) } }
+        if case .existing(let machine)? = fleet.nodes[node], let key = machine.hostKey {
+            return [try SSHHostKey(line: key.text)]
+        }
+        if case .lab? = fleet.nodes[node], let record = try await labNode(node) {
+            return try record.hostKeys.map { try SSHHostKey(line: $0) }
+        }
         return try store.node(node).hostKeys.map { try SSHHostKey(line: $0) }
     }
 
@@ -93,7 +99,9 @@ package actor FleetSession {
 
     /// The fleet's own key, made once, as OpenSSH's private key text and public line.
     package func fleetKey() async throws -> (secret: Secret, publicLine: String) {
-        if let secret = try store.secret("bascule.fleet-key"), let line = try store.setting("fleet-key.public") { return (secret, line) }
+        if let secret = try store.secret("bascule.fleet-key"), let line = try store.setting("fleet-key.public") {
+            return (secret, line)
+        }
         // Two nodes that are brought up at once must not make two keys: whoever comes second waits for the first.
         let making = keyBeingMade ?? Task { try await makeFleetKey() }
         keyBeingMade = making
@@ -103,12 +111,16 @@ package actor FleetSession {
 
     private func makeFleetKey() async throws -> (secret: Secret, publicLine: String) {
         let directory = NSTemporaryDirectory() + "bascule-\(RandomBytes.identifier())"
-        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
+        try FileManager.default.createDirectory(
+            atPath: directory, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
         defer { try? FileManager.default.removeItem(atPath: directory) }
-        _ = try await Command.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "bascule \(fleet.name)", "-f", "\(directory)/key"])
-            .requireSuccess("making the fleet's key with ssh-keygen", hint: "apt-get install openssh-client")
+        _ = try await Command.run([
+            "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "bascule \(fleet.name)", "-f", "\(directory)/key",
+        ])
+        .requireSuccess("making the fleet's key with ssh-keygen", hint: "apt-get install openssh-client")
         let secret = Secret(try String(contentsOfFile: "\(directory)/key", encoding: .utf8))
-        let line = try String(contentsOfFile: "\(directory)/key.pub", encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines)
+        let line = try String(contentsOfFile: "\(directory)/key.pub", encoding: .utf8).trimmingCharacters(
+            in: .whitespacesAndNewlines)
         try store.setSecret("bascule.fleet-key", secret, origin: "generated")
         try store.set("fleet-key.public", to: line)
         return (secret, line)
@@ -127,17 +139,24 @@ package actor FleetSession {
                 hint: "bascule node bootstrap \(node) --yes, or let bascule apply do it")
         }
         let login = SSHLogin(
-            user: "bascule", identities: [.key(try await fleetKey().secret, name: "the fleet's key")], hostKeys: .pinned(try await pins(node)))
+            user: "bascule", identities: [.key(try await fleetKey().secret, name: "the fleet's key")],
+            hostKeys: .pinned(try await pins(node)))
         let link = try await NodeLink.open(node, endpoint, login: login)
         let hello = Hello(
-            versions: Array(ProtocolVersion.oldest...ProtocolVersion.current), product: ProtocolVersion.product, epoch: epoch, holder: holder)
+            versions: Array(ProtocolVersion.oldest...ProtocolVersion.current), product: ProtocolVersion.product,
+            epoch: epoch, holder: holder)
         guard case .welcome(let welcome) = try await link.ask(.hello(hello)) else {
-            throw BasculeError(.protocolViolation, "the agent did not answer the greeting", at: .node(name: node.rawValue, subject: nil))
+            throw BasculeError(
+                .protocolViolation, "the agent did not answer the greeting",
+                at: .node(name: node.rawValue, subject: nil))
         }
         guard welcome.machine == record.machine else {
             throw BasculeError(
-                .otherMachine, "another machine answers at \(endpoint): its identity is not the pinned one", at: .node(name: node.rawValue, subject: nil),
-                hint: "if the machine was replaced on purpose: bascule node forget \(node), then bascule node bootstrap \(node)")
+                .otherMachine, "another machine answers at \(endpoint): its identity is not the pinned one",
+                at: .node(name: node.rawValue, subject: nil),
+                hint:
+                    "if the machine was replaced on purpose: bascule node forget \(node), then bascule node bootstrap \(node)"
+            )
         }
         links[node] = link
         welcomes[node] = welcome
@@ -166,18 +185,25 @@ package actor FleetSession {
     // MARK: - Secrets
 
     /// Seals the secrets that a node's resources and tasks need to it, if it does not have them as they are now.
-    package func giveSecrets(_ names: Set<SecretName>, to node: NodeName, purposes: [SecretName: SecretPurpose]) async throws {
+    package func giveSecrets(_ names: Set<SecretName>, to node: NodeName, purposes: [SecretName: SecretPurpose])
+        async throws
+    {
         guard !names.isEmpty else { return }
         var values: [(SecretName, Secret)] = []
         for name in names.sorted() { values.append((name, try secret(name, purposes[name] ?? .given))) }
         let welcome = try await welcome(node)
-        let tagKey = Array(try store.generatedSecret("bascule.secrets-tag-key", make: { RandomBytes.password(32) }).revealBytes())
+        let tagKey = Array(
+            try store.generatedSecret("bascule.secrets-tag-key", make: { RandomBytes.password(32) }).revealBytes())
         var message: [UInt8] = Array("\(welcome.machine)\n".utf8)
         for (name, value) in values { message += Array("\(name)=".utf8) + value.revealBytes() + [0] }
         let tag = String(Hex.encode(HMAC.sha256(key: tagKey, message)).prefix(32))
         guard welcome.secretsTag != tag else { return }
-        guard let key = Hex.decode(welcome.sealingKey) else { throw BasculeError(.protocolViolation, "the agent's key is not hexadecimal") }
-        let sealed = try values.map { SealedSecret(name: $0.0, sealed: Hex.encode(try SealingKeyPair.seal($0.1.revealBytes(), to: key))) }
+        guard let key = Hex.decode(welcome.sealingKey) else {
+            throw BasculeError(.protocolViolation, "the agent's key is not hexadecimal")
+        }
+        let sealed = try values.map {
+            SealedSecret(name: $0.0, sealed: Hex.encode(try SealingKeyPair.seal($0.1.revealBytes(), to: key)))
+        }
         _ = try await link(node).ask(.putSecrets(sealed, tag: tag))
         welcomes[node]?.secretsTag = tag
     }
@@ -185,7 +211,9 @@ package actor FleetSession {
     /// A secret's value: set by the administrator, or made now if Bascule makes it. Throws `secret-missing`.
     package nonisolated func secret(_ name: SecretName, _ purpose: SecretPurpose) throws -> Secret {
         if let known = try store.secret(name) { return known }
-        if case .generated(let length) = purpose { return try store.generatedSecret(name, make: { RandomBytes.password(length) }) }
+        if case .generated(let length) = purpose {
+            return try store.generatedSecret(name, make: { RandomBytes.password(length) })
+        }
         throw BasculeError(.secretMissing, "the secret \(name) is not set", hint: "bascule secret set \(name)")
     }
 }

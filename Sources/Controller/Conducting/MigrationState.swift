@@ -13,7 +13,9 @@ package enum MigrationState: String, Sendable {
 }
 
 extension Store {
-    package func migrationState() throws -> MigrationState { try setting("migration.state").flatMap { MigrationState(rawValue: $0) } ?? .before }
+    package func migrationState() throws -> MigrationState {
+        try setting("migration.state").flatMap { MigrationState(rawValue: $0) } ?? .before
+    }
     package func set(_ state: MigrationState) throws { try set("migration.state", to: state.rawValue) }
     /// The attempt that runs or will run next; the first is 1.
     package func migrationAttempt() throws -> Int { try setting("migration.attempt").flatMap { Int($0) } ?? 1 }

@@ -43,7 +43,8 @@ package actor NodeLink {
             Task { await link.read() }
             return link
         } catch {
-            throw BasculeError.wrapping(error, "could not reach the node").placed(at: .node(name: node.rawValue, subject: nil))
+            throw BasculeError.wrapping(error, "could not reach the node").placed(
+                at: .node(name: node.rawValue, subject: nil))
         }
     }
 
@@ -54,8 +55,12 @@ package actor NodeLink {
                 decoder.feed(bytes)
                 while let frame = try decoder.next() { try take(frame) }
             }
-            let said = String(decoding: await stream.stderr().suffix(500), as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
-            fail(BasculeError(.linkLost, "the agent ended the connection", cause: said.isEmpty ? nil : said, hint: "on the node: systemctl status bascule-agent"))
+            let said = String(decoding: await stream.stderr().suffix(500), as: UTF8.self).trimmingCharacters(
+                in: .whitespacesAndNewlines)
+            fail(
+                BasculeError(
+                    .linkLost, "the agent ended the connection", cause: said.isEmpty ? nil : said,
+                    hint: "on the node: systemctl status bascule-agent"))
         } catch {
             fail(BasculeError.wrapping(error, code: .linkLost, "the connection broke"))
         }
@@ -101,7 +106,9 @@ package actor NodeLink {
     }
 
     private func send(_ bytes: [UInt8]) async {
-        do { try await stream.write(bytes) } catch { fail(BasculeError.wrapping(error, code: .linkLost, "the connection broke")) }
+        do { try await stream.write(bytes) } catch {
+            fail(BasculeError.wrapping(error, code: .linkLost, "the connection broke"))
+        }
     }
 
     /// Uploads content; the agent checks its size and digest.
@@ -116,14 +123,18 @@ package actor NodeLink {
                 var start = 0
                 while start < content.count {
                     let end = min(content.count, start + 1 << 18)
-                    guard let chunk = try? Frame(.chunk, id: id, body: Array(content[start..<end])).encoded() else { break }
+                    guard let chunk = try? Frame(.chunk, id: id, body: Array(content[start..<end])).encoded() else {
+                        break
+                    }
                     await self.send(chunk)
                     start = end
                 }
                 if let last = try? Frame(.chunk, id: id, body: []).encoded() { await self.send(last) }
             }
         }
-        guard case .accepted = reply else { throw BasculeError(.protocolViolation, "the agent answered an upload with something else") }
+        guard case .accepted = reply else {
+            throw BasculeError(.protocolViolation, "the agent answered an upload with something else")
+        }
     }
 
     /// Ends the connection.

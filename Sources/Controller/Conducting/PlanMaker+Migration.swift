@@ -19,14 +19,19 @@ extension PlanMaker {
         if state == .finished { return nil }
         var hostKeys: [NodeName: String] = [:]
         for node in session.usedNodes { hostKeys[node] = try await session.pins(node).first?.line }
-        let ports = session.fleet.nodes.compactMapValues { spec in if case .existing(let machine) = spec { machine.port } else { nil } }
+        let ports = session.fleet.nodes.compactMapValues { spec in
+            if case .existing(let machine) = spec { machine.port } else { nil }
+        }
         let addresses = try await session.addresses()
         let context = MigrationContext(
-            fleet: session.fleet, compiled: compiled, addresses: addresses, hostKeys: hostKeys, ports: ports, journeys: try journeys(),
+            fleet: session.fleet, compiled: compiled, addresses: addresses, hostKeys: hostKeys, ports: ports,
+            journeys: try journeys(),
             attempt: try session.store.migrationAttempt(), records: await presentRecords(addresses))
         guard let planner = try MigrationPlanner(context) else { return nil }
         if case .node(let edge)? = session.fleet.migration?.edge, session.fleet.nodes[edge.node] == nil {
-            throw BasculeError(.notFoundNode, "migration.edge names the node \(edge.node), which is not declared", at: session.positions["migration.edge"], hint: "declare it under nodes")
+            throw BasculeError(
+                .notFoundNode, "migration.edge names the node \(edge.node), which is not declared",
+                at: session.positions["migration.edge"], hint: "declare it under nodes")
         }
         let planned = try planner.plan()
         let steps = state == .opened ? planned.steps.filter { $0.phase == .finish } : planned.steps
@@ -55,7 +60,9 @@ extension PlanMaker {
             var found: [String: [String]] = [:]
             for name in dns.records.keys {
                 for (word, type) in [("A", DNSType.a), ("AAAA", DNSType.aaaa)] {
-                    guard let owner = try? DNSName(name), let answer = try? client.query(owner, type, deadline: .seconds(2)) else { continue }
+                    guard let owner = try? DNSName(name),
+                        let answer = try? client.query(owner, type, deadline: .seconds(2))
+                    else { continue }
                     found["\(name)/\(word)"] = answer.records(type, at: owner).records.compactMap {
                         if case .address(let address) = $0.data { "\(address)" } else { nil }
                     }

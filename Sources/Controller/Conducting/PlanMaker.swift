@@ -42,7 +42,9 @@ package struct PlanMaker: Sendable {
             case .success(let seen)?:
                 if seen == nil { steps += try await arrivalSteps(node) }
                 let arrival = steps.last { $0.node == nil && $0.id.rawValue.hasSuffix("/\(node)") }?.id
-                let result = try ResourcePlanner(node: node, desired: compiled.resources[node] ?? [], observations: seen).plan()
+                let result = try ResourcePlanner(
+                    node: node, desired: compiled.resources[node] ?? [], observations: seen
+                ).plan()
                 steps += result.steps.map { step in
                     var copy = step
                     if let arrival { copy.requires.append(arrival) }
@@ -58,7 +60,8 @@ package struct PlanMaker: Sendable {
         try check(caps: steps)
         let now = Date().timeIntervalSince1970
         let plan = Plan(
-            id: PlanID(RandomBytes.identifier()), fleet: fleet.name, topology: fleet.activeTopology.rawValue, revision: session.revision, created: now,
+            id: PlanID(RandomBytes.identifier()), fleet: fleet.name, topology: fleet.activeTopology.rawValue,
+            revision: session.revision, created: now,
             steps: steps, satisfied: satisfied, unreachable: unreachableResources, migration: migration?.outline)
         return Planned(plan: plan, compiled: compiled, blobs: blobs, lease: migration?.lease, unreachable: lost)
     }
@@ -86,17 +89,22 @@ package struct PlanMaker: Sendable {
         }
         let compiled = try Catalogue.compile(
             CompileContext(
-                fleet: fleet, addresses: try await session.addresses(), memory: memory, cpus: cpus, releases: releases, archives: archives,
+                fleet: fleet, addresses: try await session.addresses(), memory: memory, cpus: cpus, releases: releases,
+                archives: archives,
                 positions: session.positions, digest: { Digest(of: $0) }))
         for (digest, path) in compiled.uploads {
-            guard let data = FileManager.default.contents(atPath: path) else { throw BasculeError(.inputOutput, "\(path) cannot be read any more") }
+            guard let data = FileManager.default.contents(atPath: path) else {
+                throw BasculeError(.inputOutput, "\(path) cannot be read any more")
+            }
             blobs[digest] = [UInt8](data)
         }
         return (compiled, blobs)
     }
 
     /// All resources of all nodes, one round trip a node, all nodes at once. nil where a node has no agent yet.
-    private func observe(_ nodes: [NodeName], _ compiled: Compiled) async -> [NodeName: Result<[Observation]?, BasculeError>] {
+    private func observe(_ nodes: [NodeName], _ compiled: Compiled) async -> [NodeName: Result<
+        [Observation]?, BasculeError
+    >] {
         await withTaskGroup(of: Seen.self) { group in
             for node in nodes {
                 group.addTask { await look(node, compiled) }
@@ -126,7 +134,8 @@ package struct PlanMaker: Sendable {
         let resources = compiled.resources[node] ?? []
         guard !resources.isEmpty else { return [] }
         let link = try await session.link(node)
-        try await session.giveSecrets(resources.reduce(into: []) { $0.formUnion($1.resource.secrets) }, to: node, purposes: compiled.secrets)
+        try await session.giveSecrets(
+            resources.reduce(into: []) { $0.formUnion($1.resource.secrets) }, to: node, purposes: compiled.secrets)
         guard case .observations(let seen) = try await link.ask(.observe(resources)) else {
             throw BasculeError(.protocolViolation, "the agent answered something else than observations")
         }
@@ -139,11 +148,14 @@ package struct PlanMaker: Sendable {
         let create = StepID("provision/\(node)")
         if case .lab? = session.fleet.nodes[node], try await session.endpoint(node) == nil {
             steps.append(
-                Step(id: create, phase: .provision, node: nil, title: "create the throwaway node \(node)", action: .provision(node), reversal: .reversible(seconds: 1), estimate: 2))
+                Step(
+                    id: create, phase: .provision, node: nil, title: "create the throwaway node \(node)",
+                    action: .provision(node), reversal: .reversible(seconds: 1), estimate: 2))
         }
         steps.append(
             Step(
-                id: StepID("bootstrap/\(node)"), phase: .provision, node: nil, title: "bootstrap the agent on \(node)", action: .bootstrap(node),
+                id: StepID("bootstrap/\(node)"), phase: .provision, node: nil, title: "bootstrap the agent on \(node)",
+                action: .bootstrap(node),
                 requires: steps.map(\.id), reversal: .reversible(seconds: 2), estimate: 3))
         return steps
     }
@@ -155,7 +167,8 @@ package struct PlanMaker: Sendable {
         }
         guard deletions <= session.fleet.caps.deletions else {
             throw BasculeError(
-                .capExceeded, "this plan would delete \(deletions) resources, more than the fleet's cap of \(session.fleet.caps.deletions)",
+                .capExceeded,
+                "this plan would delete \(deletions) resources, more than the fleet's cap of \(session.fleet.caps.deletions)",
                 hint: "if that is wanted, raise caps.deletions in the fleet file")
         }
     }

@@ -53,7 +53,11 @@ package struct RunReport: Sendable {
         let right = exact.count { step in
             guard let result = results[step.id], result.isGood else { return false }
             guard case .converge(let items) = step.action else { return true }
-            return items.allSatisfy { item in item.change == nil || result.changes[item.desired.id]?.differences.map(\.attribute) == item.change?.differences.map(\.attribute) }
+            return items.allSatisfy { item in
+                item.change == nil
+                    || result.changes[item.desired.id]?.differences.map(\.attribute)
+                        == item.change?.differences.map(\.attribute)
+            }
         }
         return Double(right) / Double(exact.count)
     }

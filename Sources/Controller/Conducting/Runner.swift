@@ -19,7 +19,9 @@ package struct Runner: Sendable {
         (self.session, self.contact, self.through, self.observer) = (session, contact, through, observer)
     }
 
-    private var delivery: SegmentDelivery { SegmentDelivery(session: session, observer: observer, patience: .seconds(120)) }
+    private var delivery: SegmentDelivery {
+        SegmentDelivery(session: session, observer: observer, patience: .seconds(120))
+    }
 
     /// Follows what an earlier run left running to its end. Returns the outcome of a conducted segment, if one was.
     package func settle() async throws -> SegmentOutcome? {
@@ -48,11 +50,14 @@ package struct Runner: Sendable {
         do {
             try await runPhases(planned, run, &report)
         } catch {
-            try? session.store.end(run, outcome: RunOutcome.failed.rawValue, summary: "\(BasculeError.wrapping(error, "failed").message)")
+            try? session.store.end(
+                run, outcome: RunOutcome.failed.rawValue, summary: "\(BasculeError.wrapping(error, "failed").message)")
             throw error
         }
         report.seconds = Date().timeIntervalSince(start)
-        try session.store.end(run, outcome: report.outcome.rawValue, summary: report.reason ?? "\(report.count(.done)) changed, \(report.count(.satisfied)) satisfied")
+        try session.store.end(
+            run, outcome: report.outcome.rawValue,
+            summary: report.reason ?? "\(report.count(.done)) changed, \(report.count(.satisfied)) satisfied")
         return report
     }
 
@@ -66,28 +71,35 @@ package struct Runner: Sendable {
             }
             let steps = planned.plan.steps.filter { phase.isConducted ? $0.phase.isConducted : $0.phase == phase }
             observer(.phase(phase, steps: steps.count))
-            let results = phase.isConducted ? try await conduct(steps, planned, run, &report) : try await converge(phase, steps, planned, run)
+            let results =
+                phase.isConducted
+                ? try await conduct(steps, planned, run, &report) : try await converge(phase, steps, planned, run)
             report.results.merge(results) { $1 }
             Failpoint.hit("controller.phase.ended")
             if report.outcome != .converged { return }
             let bad = steps.filter { results[$0.id].map { !$0.isGood } ?? true }
             if let first = bad.first {
                 report.outcome = .failed
-                report.reason = "\(first.title): \(results[first.id]?.error?.message ?? results[first.id]?.summary ?? "not reached")"
+                report.reason =
+                    "\(first.title): \(results[first.id]?.error?.message ?? results[first.id]?.summary ?? "not reached")"
                 return
             }
         }
         if planned.plan.phases.contains(.finish) { try session.store.set(.finished) }
     }
 
-    private func converge(_ phase: Phase, _ steps: [Step], _ planned: Planned, _ run: RunID) async throws -> [StepID: StepResult] {
+    private func converge(_ phase: Phase, _ steps: [Step], _ planned: Planned, _ run: RunID) async throws -> [StepID:
+        StepResult]
+    {
         var results: [StepID: StepResult] = [:]
         let own = steps.filter { $0.node == nil }
         if !own.isEmpty {
             let byID = Dictionary(own.map { ($0.id, $0) }, uniquingKeysWith: { $1 })
             let journal = StoreJournal(store: session.store, run: run, observer: observer, steps: byID)
             let performer = ControllerPerformer(session: session, contact: contact, observer: observer)
-            let executor = StepExecutor(steps: own, onFailure: .skipDependents, history: ExecutionHistory(), journal: journal, performer: performer)
+            let executor = StepExecutor(
+                steps: own, onFailure: .skipDependents, history: ExecutionHistory(), journal: journal,
+                performer: performer)
             results = try await executor.run().results
         }
         let nodes = Set(steps.compactMap(\.node)).sorted()
@@ -95,7 +107,11 @@ package struct Runner: Sendable {
             for node in nodes {
                 let mine = steps.filter { $0.node == node }
                 group.addTask {
-                    do { return Delivered(node: node, result: .success(try await deliver(phase, mine, to: node, planned, run, lease: nil))) } catch {
+                    do {
+                        return Delivered(
+                            node: node,
+                            result: .success(try await deliver(phase, mine, to: node, planned, run, lease: nil)))
+                    } catch {
                         return Delivered(node: node, result: .failure(error))
                     }
                 }
@@ -109,8 +125,11 @@ package struct Runner: Sendable {
             case .success(let outcome)?: results.merge(outcome.results) { $1 }
             case .failure(let error)?:
                 // One node's silence is not the others' failure: its steps failed, theirs did not.
-                let failure = BasculeError.wrapping(error, "the node could not be worked on").placed(at: .node(name: node.rawValue, subject: nil))
-                for step in steps where step.node == node { results[step.id] = StepResult(.failed, failure.message, error: failure) }
+                let failure = BasculeError.wrapping(error, "the node could not be worked on").placed(
+                    at: .node(name: node.rawValue, subject: nil))
+                for step in steps where step.node == node {
+                    results[step.id] = StepResult(.failed, failure.message, error: failure)
+                }
             case nil: break
             }
         }
@@ -124,8 +143,12 @@ package struct Runner: Sendable {
     }
 
     /// From freeze to watch: one segment, conducted by the target's agent, whoever else is there.
-    private func conduct(_ steps: [Step], _ planned: Planned, _ run: RunID, _ report: inout RunReport) async throws -> [StepID: StepResult] {
-        guard let conductor = planned.plan.migration?.conductor else { throw BasculeError(.defect, "a conducted phase without a conductor") }
+    private func conduct(_ steps: [Step], _ planned: Planned, _ run: RunID, _ report: inout RunReport) async throws
+        -> [StepID: StepResult]
+    {
+        guard let conductor = planned.plan.migration?.conductor else {
+            throw BasculeError(.defect, "a conducted phase without a conductor")
+        }
         try session.store.set(.conducted)
         let outcome = try await deliver(.freeze, steps, to: conductor, planned, run, lease: planned.lease)
         try note(conducted: outcome)
@@ -139,14 +162,18 @@ package struct Runner: Sendable {
             report.reason = reason(outcome, steps)
         case .stuck:
             report.outcome = .failed
-            report.reason = "the rollback itself failed: \(outcome.compensations.values.first { !$0.isGood }?.error?.message ?? "look at the node")"
+            report.reason =
+                "the rollback itself failed: \(outcome.compensations.values.first { !$0.isGood }?.error?.message ?? "look at the node")"
         }
         return outcome.results
     }
 
     private func reason(_ outcome: SegmentOutcome, _ steps: [Step]) -> String {
-        let failed = steps.first { outcome.results[$0.id].map { $0.status == .failed || $0.status == .refused } ?? false }
-        return failed.map { "\($0.title): \(outcome.results[$0.id]?.error?.message ?? "failed")" } ?? "the administrator asked for it"
+        let failed = steps.first {
+            outcome.results[$0.id].map { $0.status == .failed || $0.status == .refused } ?? false
+        }
+        return failed.map { "\($0.title): \(outcome.results[$0.id]?.error?.message ?? "failed")" }
+            ?? "the administrator asked for it"
     }
 
     /// Remembers what the conductor decided, so that the next plan begins where this one ended.
@@ -159,13 +186,18 @@ package struct Runner: Sendable {
         }
     }
 
-    private func deliver(_ phase: Phase, _ steps: [Step], to node: NodeName, _ planned: Planned, _ run: RunID, lease: MigrationLease?) async throws -> SegmentOutcome {
+    private func deliver(
+        _ phase: Phase, _ steps: [Step], to node: NodeName, _ planned: Planned, _ run: RunID, lease: MigrationLease?
+    ) async throws -> SegmentOutcome {
         let filled = try await fill(steps, conductor: planned.plan.migration?.conductor)
         try await upload(filled, to: node, planned)
-        try await session.giveSecrets(filled.reduce(into: []) { $0.formUnion($1.secrets) }, to: node, purposes: planned.compiled.secrets)
+        try await session.giveSecrets(
+            filled.reduce(into: []) { $0.formUnion($1.secrets) }, to: node, purposes: planned.compiled.secrets)
         let segment = Segment(
-            id: SegmentID("\(planned.plan.id).\(phase.rawValue).\(node)"), plan: planned.plan.id, run: run, node: node, epoch: session.epoch,
-            serial: try session.store.next("serial"), steps: filled, onFailure: lease == nil ? .skipDependents : .compensate, lease: lease)
+            id: SegmentID("\(planned.plan.id).\(phase.rawValue).\(node)"), plan: planned.plan.id, run: run, node: node,
+            epoch: session.epoch,
+            serial: try session.store.next("serial"), steps: filled,
+            onFailure: lease == nil ? .skipDependents : .compensate, lease: lease)
         Failpoint.hit("controller.before.submit")
         return try await delivery.run(segment)
     }
@@ -174,8 +206,10 @@ package struct Runner: Sendable {
     private func fill(_ steps: [Step], conductor: NodeName?) async throws -> [Step] {
         var out = steps
         for index in out.indices {
-            guard case .migrate(.prepareEdge(var spec)) = out[index].action, spec.conductorKey == nil, let conductor else { continue }
-            guard case .publicKey(let line) = try await session.link(conductor).ask(.publicKey(purpose: "conductor")) else {
+            guard case .migrate(.prepareEdge(var spec)) = out[index].action, spec.conductorKey == nil, let conductor
+            else { continue }
+            guard case .publicKey(let line) = try await session.link(conductor).ask(.publicKey(purpose: "conductor"))
+            else {
                 throw BasculeError(.protocolViolation, "the conductor did not answer with a key")
             }
             spec.conductorKey = line
@@ -193,7 +227,9 @@ package struct Runner: Sendable {
         }
         for digest in missing {
             guard let bytes = planned.blobs[digest] else {
-                throw BasculeError(.notFound, "the content \(digest.rawValue.prefix(12)) of the plan is not here any more", hint: "plan again: bascule plan")
+                throw BasculeError(
+                    .notFound, "the content \(digest.rawValue.prefix(12)) of the plan is not here any more",
+                    hint: "plan again: bascule plan")
             }
             try await link.upload(bytes, as: digest)
         }

@@ -20,7 +20,9 @@ struct SegmentDelivery: Sendable {
     /// Finds a segment of an earlier run again and follows it to its end; nil where it never arrived.
     func attach(_ segment: Segment) async throws -> SegmentOutcome? {
         do {
-            return try await follow(segment) { link, onEvent in try await link.ask(.attach(segment.id, from: 1), onEvent: onEvent) }
+            return try await follow(segment) { link, onEvent in
+                try await link.ask(.attach(segment.id, from: 1), onEvent: onEvent)
+            }
         } catch let error as BasculeError where error.code == "unknown-segment" {
             return nil
         }
@@ -37,12 +39,16 @@ struct SegmentDelivery: Sendable {
             switch event {
             case .journal(let record):
                 // A second connection tells the journal from its beginning again.
-                guard seen.withLock({ last in
-                    if record.sequence <= last { return false }
-                    last = record.sequence
-                    return true
-                }) else { return }
-                do { try store.add(record, of: segment.run, node: segment.node) } catch { observer(.note("the store could not be written: \(error)")) }
+                guard
+                    seen.withLock({ last in
+                        if record.sequence <= last { return false }
+                        last = record.sequence
+                        return true
+                    })
+                else { return }
+                do { try store.add(record, of: segment.run, node: segment.node) } catch {
+                    observer(.note("the store could not be written: \(error)"))
+                }
                 RunEvent.from(record.event, node: segment.node, steps: steps).map(observer)
             case .progress(let progress): observer(.progress(segment.node, progress))
             case .alive: break
@@ -71,7 +77,10 @@ struct SegmentDelivery: Sendable {
 
     /// A connection that may come back, as opposed to an answer.
     private static func isPassing(_ error: BasculeError) -> Bool {
-        ["link-lost", "ssh-disconnected", "ssh-unreachable", "ssh-refused", "ssh-timed-out", "ssh-dropped", "ssh-banner"].contains(error.code)
+        [
+            "link-lost", "ssh-disconnected", "ssh-unreachable", "ssh-refused", "ssh-timed-out", "ssh-dropped",
+            "ssh-banner",
+        ].contains(error.code)
     }
 }
 

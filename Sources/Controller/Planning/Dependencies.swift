@@ -18,7 +18,9 @@ struct Dependencies {
             if state[id] == true { return }
             if state[id] == false {
                 let circle = (path.drop { $0 != id } + [id]).map(\.rawValue).joined(separator: " → ")
-                throw BasculeError(.invalidInput, "resources need each other in a circle: \(circle)", hint: "take one of the requirements away")
+                throw BasculeError(
+                    .invalidInput, "resources need each other in a circle: \(circle)",
+                    hint: "take one of the requirements away")
             }
             state[id] = false
             for need in (edges[id] ?? []).sorted() { try visit(need, path + [id]) }

@@ -18,7 +18,8 @@ package struct MigrationContext: Sendable {
     package var records: [String: [String]]
 
     package init(
-        fleet: Fleet, compiled: Compiled, addresses: [NodeName: String], hostKeys: [NodeName: String], ports: [NodeName: Int],
+        fleet: Fleet, compiled: Compiled, addresses: [NodeName: String], hostKeys: [NodeName: String],
+        ports: [NodeName: Int],
         journeys: [AppName: Journey], attempt: Int, records: [String: [String]]
     ) {
         (self.fleet, self.compiled, self.addresses, self.hostKeys) = (fleet, compiled, addresses, hostKeys)
@@ -45,8 +46,13 @@ package struct MigrationPlanner {
         self.context = context
         self.migration = migration
         let topology = context.fleet.active
-        guard let conductor = topology.nodes(with: .database).first ?? topology.nodes(with: .app).first ?? topology.nodes(with: .web).first else {
-            throw BasculeError(.migrationRefused, "the migration has no node to go to", hint: "give a node the roles database, app and web")
+        guard
+            let conductor = topology.nodes(with: .database).first ?? topology.nodes(with: .app).first
+                ?? topology.nodes(with: .web).first
+        else {
+            throw BasculeError(
+                .migrationRefused, "the migration has no node to go to",
+                hint: "give a node the roles database, app and web")
         }
         self.conductor = conductor
     }
@@ -63,7 +69,8 @@ package struct MigrationPlanner {
         let budget = migration.rollback.budget.seconds
         guard back <= budget else {
             throw BasculeError(
-                .migrationRefused, "a rollback would take about \(back.durationText), more than its budget of \(budget.durationText)",
+                .migrationRefused,
+                "a rollback would take about \(back.durationText), more than its budget of \(budget.durationText)",
                 hint: "raise migration.rollback.budget, or move less at once")
         }
         let newWrites: String =
@@ -75,18 +82,21 @@ package struct MigrationPlanner {
         return (
             copy.steps,
             MigrationOutline(
-                conductor: conductor, rollbackBudget: budget, rollbackExpected: back, outageExpected: outage, newWrites: newWrites)
+                conductor: conductor, rollbackBudget: budget, rollbackExpected: back, outageExpected: outage,
+                newWrites: newWrites)
         )
     }
 
     private mutating func add(
-        _ phase: Phase, _ name: String, on node: NodeName? = nil, _ title: String, _ action: StepAction, requires: [StepID] = [],
+        _ phase: Phase, _ name: String, on node: NodeName? = nil, _ title: String, _ action: StepAction,
+        requires: [StepID] = [],
         reversal: Reversal = .reversible(seconds: 0), estimate: Double, undo: StepAction? = nil
     ) -> StepID {
         let id = StepID("migration/\(phase.rawValue)/\(name)")
         steps.append(
             Step(
-                id: id, phase: phase, node: node ?? conductor, title: title, action: action, requires: requires, reversal: reversal,
+                id: id, phase: phase, node: node ?? conductor, title: title, action: action, requires: requires,
+                reversal: reversal,
                 cancellation: undo == nil ? .abortable : .compensating, estimate: estimate, compensation: undo))
         return id
     }
@@ -97,7 +107,9 @@ package struct MigrationPlanner {
         let redis = try redisMoves()
         let files = try filesMoves()
         if !domains.isEmpty {
-            _ = add(.install, "close", "close \(domains.joined(separator: ", ")) until T0", .migrate(.site(domains: domains, open: false)), estimate: 0.1)
+            _ = add(
+                .install, "close", "close \(domains.joined(separator: ", ")) until T0",
+                .migrate(.site(domains: domains, open: false)), estimate: 0.1)
         }
         let edge = try edgeLink()
         if case .node(let old)? = migration.edge {
@@ -106,110 +118,188 @@ package struct MigrationPlanner {
                 reversal: .reversible(seconds: 1), estimate: 0.2)
         }
         let dns = try dnsChanges()
-        for change in dns { _ = add(.copy, "ttl-\(change.id)", "lower the TTL of \(change.name) \(change.type) to \(change.ttl) s", .migrate(.lowerTTL(change)), estimate: 0.2) }
-        for (name, move) in postgres {
-            let look = add(.copy, "\(name)-preflight", "look at the source \(name)", .data(.postgres(.preflight(move))), estimate: 1)
+        for change in dns {
             _ = add(
-                .copy, "\(name)-copy", "copy \(name) into \(move.targetDatabase) while it serves", .data(.postgres(.copy(move))), requires: [look],
+                .copy, "ttl-\(change.id)", "lower the TTL of \(change.name) \(change.type) to \(change.ttl) s",
+                .migrate(.lowerTTL(change)), estimate: 0.2)
+        }
+        for (name, move) in postgres {
+            let look = add(
+                .copy, "\(name)-preflight", "look at the source \(name)", .data(.postgres(.preflight(move))),
+                estimate: 1)
+            _ = add(
+                .copy, "\(name)-copy", "copy \(name) into \(move.targetDatabase) while it serves",
+                .data(.postgres(.copy(move))), requires: [look],
                 reversal: .reversible(seconds: 2), estimate: 15)
         }
         for (name, move) in redis {
-            let look = add(.copy, "\(name)-preflight", "look at the source \(name)", .data(.redis(.preflight(move))), estimate: 0.5)
-            _ = add(.copy, "\(name)-copy", "copy the keys of \(name)", .data(.redis(.copy(move))), requires: [look], reversal: .reversible(seconds: 1), estimate: 3)
+            let look = add(
+                .copy, "\(name)-preflight", "look at the source \(name)", .data(.redis(.preflight(move))), estimate: 0.5
+            )
+            _ = add(
+                .copy, "\(name)-copy", "copy the keys of \(name)", .data(.redis(.copy(move))), requires: [look],
+                reversal: .reversible(seconds: 1), estimate: 3)
         }
         for (name, move, key) in files {
-            let look = add(.copy, "\(name)-preflight", "look at the source \(name)", .data(.files(.preflight(move), key: key)), estimate: 1)
-            _ = add(.copy, "\(name)-copy", "copy the files of \(name)", .data(.files(.copy(move), key: key)), requires: [look], reversal: .reversible(seconds: 1), estimate: 3)
+            let look = add(
+                .copy, "\(name)-preflight", "look at the source \(name)", .data(.files(.preflight(move), key: key)),
+                estimate: 1)
+            _ = add(
+                .copy, "\(name)-copy", "copy the files of \(name)", .data(.files(.copy(move), key: key)),
+                requires: [look], reversal: .reversible(seconds: 1), estimate: 3)
         }
         let gates = try journeyGates()
         for (name, gate) in gates {
-            _ = add(.rehearseSmoke, name, "walk the journey \(name) against the copy", .migrate(.journey(gate)), estimate: 2)
+            _ = add(
+                .rehearseSmoke, name, "walk the journey \(name) against the copy", .migrate(.journey(gate)), estimate: 2
+            )
         }
-        for change in dns { _ = add(.rehearseSmoke, "dns-\(change.id)", "see the lowered TTL at every name server of \(change.zone)", .migrate(.checkDNS(change)), estimate: 1) }
+        for change in dns {
+            _ = add(
+                .rehearseSmoke, "dns-\(change.id)", "see the lowered TTL at every name server of \(change.zone)",
+                .migrate(.checkDNS(change)), estimate: 1)
+        }
         try conducted(domains, edge, dns, postgres, redis, files, gates)
-        for (name, move) in postgres { _ = add(.finish, "\(name)-tables", "remove the mover's tables", .data(.postgres(.finish(move))), estimate: 0.3) }
-        for (name, move) in redis { _ = add(.finish, "\(name)-keys", "remove the mover's keys", .data(.redis(.finish(move))), estimate: 0.2) }
+        for (name, move) in postgres {
+            _ = add(
+                .finish, "\(name)-tables", "remove the mover's tables", .data(.postgres(.finish(move))), estimate: 0.3)
+        }
+        for (name, move) in redis {
+            _ = add(.finish, "\(name)-keys", "remove the mover's keys", .data(.redis(.finish(move))), estimate: 0.2)
+        }
         let credentials = Set((postgres.map(\.1.source)) + redis.map(\.1.source) + files.compactMap(\.key))
-        _ = add(.finish, "credentials", "purge the sources' credentials from \(conductor)", .migrate(.forgetSecrets(credentials.sorted())), estimate: 0.1)
+        _ = add(
+            .finish, "credentials", "purge the sources' credentials from \(conductor)",
+            .migrate(.forgetSecrets(credentials.sorted())), estimate: 0.1)
     }
 
     /// From freeze to watch: one segment, each step after the other.
     private mutating func conducted(
-        _ domains: [String], _ edge: EdgeLink?, _ dns: [DNSChange], _ postgres: [(String, PostgresMove)], _ redis: [(String, RedisMove)],
+        _ domains: [String], _ edge: EdgeLink?, _ dns: [DNSChange], _ postgres: [(String, PostgresMove)],
+        _ redis: [(String, RedisMove)],
         _ files: [(name: String, move: FilesMove, key: SecretName?)], _ gates: [(String, JourneyGate)]
     ) throws {
         var last: [StepID] = []
         if let edge {
             last = [
                 add(
-                    .freeze, "maintenance", "the old edge shows the maintenance page", .migrate(.edge(edge, .maintenance)),
+                    .freeze, "maintenance", "the old edge shows the maintenance page",
+                    .migrate(.edge(edge, .maintenance)),
                     reversal: .reversible(seconds: 1), estimate: 0.6, undo: .migrate(.edge(edge, .old)))
             ]
         }
         var fences: [StepID] = []
         for (name, move) in postgres {
-            let empty = PostgresFence(id: "", database: "", objects: [], roles: [], memberships: [], readOnlyDefault: nil)
-            let noted = add(.freeze, "\(name)-capture", "note the rights of every writer of \(name)", .migrate(.fence(.postgres(.fenceCapture(move)))), requires: last, estimate: 0.3)
+            let empty = PostgresFence(
+                id: "", database: "", objects: [], roles: [], memberships: [], readOnlyDefault: nil)
+            let noted = add(
+                .freeze, "\(name)-capture", "note the rights of every writer of \(name)",
+                .migrate(.fence(.postgres(.fenceCapture(move)))), requires: last, estimate: 0.3)
             let taken = add(
-                .freeze, "\(name)-fence", "fence \(name): no writer left", .migrate(.fence(.postgres(.fenceAcquire(move, empty)))), requires: [noted],
-                reversal: .reversible(seconds: 1), estimate: 0.8, undo: .migrate(.fence(.postgres(.fenceRelease(move, empty)))))
-            fences.append(add(.freeze, "\(name)-proof", "prove the fence of \(name) by refused writes", .migrate(.fence(.postgres(.fenceProve(move, empty)))), requires: [taken], estimate: 0.3))
+                .freeze, "\(name)-fence", "fence \(name): no writer left",
+                .migrate(.fence(.postgres(.fenceAcquire(move, empty)))), requires: [noted],
+                reversal: .reversible(seconds: 1), estimate: 0.8,
+                undo: .migrate(.fence(.postgres(.fenceRelease(move, empty)))))
+            fences.append(
+                add(
+                    .freeze, "\(name)-proof", "prove the fence of \(name) by refused writes",
+                    .migrate(.fence(.postgres(.fenceProve(move, empty)))), requires: [taken], estimate: 0.3))
         }
         for (name, move) in redis {
             let empty = RedisFence.pause
-            let noted = add(.freeze, "\(name)-capture", "note the rights of every writer of \(name)", .migrate(.fence(.redis(.fenceCapture(move)))), requires: last, estimate: 0.2)
+            let noted = add(
+                .freeze, "\(name)-capture", "note the rights of every writer of \(name)",
+                .migrate(.fence(.redis(.fenceCapture(move)))), requires: last, estimate: 0.2)
             let taken = add(
-                .freeze, "\(name)-fence", "fence \(name): no writer left", .migrate(.fence(.redis(.fenceAcquire(move, empty, seconds: Int(window))))), requires: [noted],
-                reversal: .reversible(seconds: 0.5), estimate: 0.2, undo: .migrate(.fence(.redis(.fenceRelease(move, empty)))))
-            fences.append(add(.freeze, "\(name)-proof", "prove the fence of \(name) by refused writes", .migrate(.fence(.redis(.fenceProve(move, empty)))), requires: [taken], estimate: 0.2))
+                .freeze, "\(name)-fence", "fence \(name): no writer left",
+                .migrate(.fence(.redis(.fenceAcquire(move, empty, seconds: Int(window))))), requires: [noted],
+                reversal: .reversible(seconds: 0.5), estimate: 0.2,
+                undo: .migrate(.fence(.redis(.fenceRelease(move, empty)))))
+            fences.append(
+                add(
+                    .freeze, "\(name)-proof", "prove the fence of \(name) by refused writes",
+                    .migrate(.fence(.redis(.fenceProve(move, empty)))), requires: [taken], estimate: 0.2))
         }
         if !fences.isEmpty { last = fences }
         var synced: [StepID] = []
         for (name, move) in postgres {
-            let sync = add(.sync, name, "copy again what changed in \(name)", .data(.postgres(.sync(move))), requires: last, estimate: 1.5)
-            synced.append(add(.validate, name, "read both sides of \(name) again and compare", .migrate(.prove(.postgres(.verify(move, source: nil)))), requires: [sync], estimate: 1))
+            let sync = add(
+                .sync, name, "copy again what changed in \(name)", .data(.postgres(.sync(move))), requires: last,
+                estimate: 1.5)
+            synced.append(
+                add(
+                    .validate, name, "read both sides of \(name) again and compare",
+                    .migrate(.prove(.postgres(.verify(move, source: nil)))), requires: [sync], estimate: 1))
         }
         for (name, move) in redis {
-            let sync = add(.sync, name, "copy again what changed in \(name)", .data(.redis(.sync(move))), requires: last, estimate: 0.8)
-            synced.append(add(.validate, name, "read both sides of \(name) again and compare", .migrate(.prove(.redis(.verify(move)))), requires: [sync], estimate: 0.8))
+            let sync = add(
+                .sync, name, "copy again what changed in \(name)", .data(.redis(.sync(move))), requires: last,
+                estimate: 0.8)
+            synced.append(
+                add(
+                    .validate, name, "read both sides of \(name) again and compare",
+                    .migrate(.prove(.redis(.verify(move)))), requires: [sync], estimate: 0.8))
         }
         for (name, move, key) in files {
-            let sync = add(.sync, name, "fetch what changed in \(name)", .data(.files(.sync(move, thorough: false), key: key)), requires: last, estimate: 0.8)
-            synced.append(add(.validate, name, "compare the manifests of \(name)", .migrate(.prove(.files(.verify(move), key: key))), requires: [sync], estimate: 0.8))
+            let sync = add(
+                .sync, name, "fetch what changed in \(name)", .data(.files(.sync(move, thorough: false), key: key)),
+                requires: last, estimate: 0.8)
+            synced.append(
+                add(
+                    .validate, name, "compare the manifests of \(name)",
+                    .migrate(.prove(.files(.verify(move), key: key))), requires: [sync], estimate: 0.8))
         }
         if !synced.isEmpty { last = synced }
-        for (name, gate) in gates { last = [add(.smoke, name, "walk the journey \(name) on the new system", .migrate(.journey(gate)), requires: last, estimate: 0.6)] }
+        for (name, gate) in gates {
+            last = [
+                add(
+                    .smoke, name, "walk the journey \(name) on the new system", .migrate(.journey(gate)),
+                    requires: last, estimate: 0.6)
+            ]
+        }
         let policy = IfAlone(rawValue: migration.rollback.ifAlone.rawValue) ?? .rollback
         last = [
             add(
-                .decide, "go", "go or no-go", .migrate(.decide(DecisionSpec(automatic: migration.approve == .auto, patience: window / 2, ifAlone: policy))),
+                .decide, "go", "go or no-go",
+                .migrate(
+                    .decide(DecisionSpec(automatic: migration.approve == .auto, patience: window / 2, ifAlone: policy))),
                 requires: last, estimate: migration.approve == .auto ? 0 : 60)
         ]
         for change in dns {
             last = [
                 add(
-                    .switch, "dns-\(change.id)", "point \(change.name) to \(change.to.joined(separator: ", "))", .migrate(.switchDNS(change)), requires: last,
+                    .switch, "dns-\(change.id)", "point \(change.name) to \(change.to.joined(separator: ", "))",
+                    .migrate(.switchDNS(change)), requires: last,
                     reversal: .reversible(seconds: 0.5), estimate: 0.2, undo: .migrate(.switchDNS(change.reversed)))
             ]
         }
         if let edge {
             last = [
                 add(
-                    .switch, "edge", "the old edge passes on to the new system", .migrate(.edge(edge, .new)), requires: last,
+                    .switch, "edge", "the old edge passes on to the new system", .migrate(.edge(edge, .new)),
+                    requires: last,
                     reversal: .reversible(seconds: 0.6), estimate: 0.5, undo: .migrate(.edge(edge, .maintenance)))
             ]
         }
-        last = [add(.open, "t0", "T0: open \(domains.joined(separator: ", "))", .migrate(.open(domains: domains)), requires: last, reversal: .reversibleUntil(event: "the first new write"), estimate: 0.1)]
+        last = [
+            add(
+                .open, "t0", "T0: open \(domains.joined(separator: ", "))", .migrate(.open(domains: domains)),
+                requires: last, reversal: .reversibleUntil(event: "the first new write"), estimate: 0.1)
+        ]
         let when = migration.rollback.when
         _ = add(
             .watch, "criteria", "watch the declared criteria for \(migration.rollback.watch.seconds.durationText)",
             .migrate(
                 .watch(
                     WatchCriteria(
-                        duration: migration.rollback.watch.seconds, usersUnableToLogIn: when.usersUnableToLogIn?.fraction,
-                        serverErrors: when.serverErrors?.fraction, dataLoss: when.dataLoss != nil, minimumUsers: migration.rollback.minimumUsers,
-                        loginPath: context.compiled.sites.compactMap(\.loginPath).first, accessLog: context.compiled.sites.first?.accessLog ?? "",
-                        journey: gates.first?.1, database: postgres.first?.1))), requires: last, estimate: migration.rollback.watch.seconds)
+                        duration: migration.rollback.watch.seconds,
+                        usersUnableToLogIn: when.usersUnableToLogIn?.fraction,
+                        serverErrors: when.serverErrors?.fraction, dataLoss: when.dataLoss != nil,
+                        minimumUsers: migration.rollback.minimumUsers,
+                        loginPath: context.compiled.sites.compactMap(\.loginPath).first,
+                        accessLog: context.compiled.sites.first?.accessLog ?? "",
+                        journey: gates.first?.1, database: postgres.first?.1))), requires: last,
+            estimate: migration.rollback.watch.seconds)
     }
 
     /// Seconds of the freeze's lease: the window.
@@ -217,7 +307,9 @@ package struct MigrationPlanner {
 
     /// The lease under which the conducted segment runs.
     package var lease: MigrationLease {
-        MigrationLease(seconds: window, ifAlone: IfAlone(rawValue: migration.rollback.ifAlone.rawValue) ?? .rollback, attempt: context.attempt)
+        MigrationLease(
+            seconds: window, ifAlone: IfAlone(rawValue: migration.rollback.ifAlone.rawValue) ?? .rollback,
+            attempt: context.attempt)
     }
 }
 

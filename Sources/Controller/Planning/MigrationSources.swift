@@ -16,16 +16,22 @@ extension MigrationPlanner {
             switch source {
             case .postgres(let source):
                 guard let target = context.compiled.databases[source.into] else {
-                    throw BasculeError(.migrationRefused, "the source \(name) goes into the database \(source.into), which no node has", hint: "declare it under services.postgresql.databases")
+                    throw BasculeError(
+                        .migrationRefused,
+                        "the source \(name) goes into the database \(source.into), which no node has",
+                        hint: "declare it under services.postgresql.databases")
                 }
                 return (
                     name.rawValue,
                     PostgresMove(
-                        source: source.fence ?? source.url, targetDatabase: source.into.rawValue, targetPort: target.port, owner: target.owner,
+                        source: source.fence ?? source.url, targetDatabase: source.into.rawValue,
+                        targetPort: target.port, owner: target.owner,
                         parallelism: source.jobs, schemas: source.schemas)
                 )
             case .mysql:
-                throw BasculeError(.migrationRefused, "the source \(name) is MySQL, which this version cannot move", hint: "leave it out for now; it comes with a later version")
+                throw BasculeError(
+                    .migrationRefused, "the source \(name) is MySQL, which this version cannot move",
+                    hint: "leave it out for now; it comes with a later version")
             case .redis, .files: return nil
             }
         }
@@ -35,10 +41,14 @@ extension MigrationPlanner {
         try migration.sources.sorted { $0.key < $1.key }.compactMap { name, source in
             guard case .redis(let source) = source else { return nil }
             guard let target = context.compiled.redis[source.into] else {
-                throw BasculeError(.migrationRefused, "the source \(name) goes into redis.\(source.into.rawValue), which is not declared", hint: "declare it under services.redis")
+                throw BasculeError(
+                    .migrationRefused,
+                    "the source \(name) goes into redis.\(source.into.rawValue), which is not declared",
+                    hint: "declare it under services.redis")
             }
             var move = RedisMove(
-                source: source.url, target: RedisTarget(.host("127.0.0.1", port: UInt16(target.port)), password: target.password))
+                source: source.url,
+                target: RedisTarget(.host("127.0.0.1", port: UInt16(target.port)), password: target.password))
             move.purpose = source.into == .cache ? .cache : .durable
             move.keys = source.keys == "*" ? nil : source.keys
             return (name.rawValue, move)
@@ -49,7 +59,9 @@ extension MigrationPlanner {
         try migration.sources.sorted { $0.key < $1.key }.compactMap { name, source in
             guard case .files(let source) = source else { return nil }
             guard let hostKey = source.hostKey?.text ?? context.hostKeys[NodeName(source.host)] else {
-                throw BasculeError(.migrationRefused, "the host key of \(source.host), the source of \(name), is not known", hint: "write it as hostKey: in the fleet file")
+                throw BasculeError(
+                    .migrationRefused, "the host key of \(source.host), the source of \(name), is not known",
+                    hint: "write it as hostKey: in the fleet file")
             }
             let host = try resolve(source.host)
             var move = FilesMove(
@@ -63,7 +75,9 @@ extension MigrationPlanner {
     func edgeLink() throws -> EdgeLink? {
         guard case .node(let edge)? = migration.edge else {
             if migration.edge != nil {
-                throw BasculeError(.migrationRefused, "an edge with hooks comes with a later version", hint: "declare edge: {node: NAME}")
+                throw BasculeError(
+                    .migrationRefused, "an edge with hooks comes with a later version",
+                    hint: "declare edge: {node: NAME}")
             }
             return nil
         }
@@ -75,9 +89,14 @@ extension MigrationPlanner {
     func edgeSpec(_ domains: [String]) throws -> EdgeSpec {
         let site = context.compiled.sites.first
         let certificate: (String?, String?)
-        if case .node(let edge)? = migration.edge { certificate = (edge.certificate, edge.certificateKey) } else { certificate = (nil, nil) }
+        if case .node(let edge)? = migration.edge {
+            certificate = (edge.certificate, edge.certificateKey)
+        } else {
+            certificate = (nil, nil)
+        }
         return EdgeSpec(
-            domains: domains, newAddress: try resolve(site?.node.rawValue ?? conductor.rawValue), certificate: certificate.0, key: certificate.1)
+            domains: domains, newAddress: try resolve(site?.node.rawValue ?? conductor.rawValue),
+            certificate: certificate.0, key: certificate.1)
     }
 
     func dnsChanges() throws -> [DNSChange] {
@@ -93,7 +112,8 @@ extension MigrationPlanner {
                     }
                 changes.append(
                     DNSChange(
-                        zone: dns.zone, server: try resolve(dns.server), port: dns.port, tsig: dns.tsig, name: name, type: type,
+                        zone: dns.zone, server: try resolve(dns.server), port: dns.port, tsig: dns.tsig, name: name,
+                        type: type,
                         from: context.records["\(name)/\(type)"] ?? [], to: [address], ttl: Int(dns.ttl.seconds)))
             }
         }
@@ -107,7 +127,10 @@ extension MigrationPlanner {
             guard let journey = context.journeys[site.app], let domain = site.domains.first else { return nil }
             known[journey.name, default: 0] += 1
             let number = known[journey.name] ?? 1
-            return (number == 1 ? journey.name : "\(journey.name)-\(number)", JourneyGate(journey: journey, baseURL: site.innerURL, host: domain, timeout: 60))
+            return (
+                number == 1 ? journey.name : "\(journey.name)-\(number)",
+                JourneyGate(journey: journey, baseURL: site.innerURL, host: domain, timeout: 60)
+            )
         }
     }
 }

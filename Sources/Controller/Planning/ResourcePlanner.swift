@@ -56,7 +56,8 @@ package struct ResourcePlanner {
         let packageStep = StepID("\(node)/packages")
         if !packages.isEmpty {
             let own = Set(packages.flatMap { needs[$0.id] ?? [] }.filter { byID[$0]?.resource.kind != .package })
-            result.steps.append(step(packageStep, packages, changing, requires: own.sorted().map { StepID($0.rawValue) }, needs: own))
+            result.steps.append(
+                step(packageStep, packages, changing, requires: own.sorted().map { StepID($0.rawValue) }, needs: own))
         }
         for resource in desired where changing[resource.id] != nil && resource.resource.kind != .package {
             let own = needs[resource.id] ?? []
@@ -71,19 +72,23 @@ package struct ResourcePlanner {
     }
 
     private func step(
-        _ id: StepID, _ resources: [DesiredResource], _ changing: [ResourceID: Change?], requires: [StepID], needs: Set<ResourceID>
+        _ id: StepID, _ resources: [DesiredResource], _ changing: [ResourceID: Change?], requires: [StepID],
+        needs: Set<ResourceID>
     ) -> Step {
         let reason = resources.lazy.compactMap { uncertainty(of: $0, needs: needs) }.first
         let isOpaque = resources.allSatisfy { $0.resource.kind == .command }
         let items = resources.map { resource in
             ConvergeItem(
-                desired: resource, before: reason == nil ? observations[resource.id]?.digest : nil, change: changing[resource.id].flatMap { $0 })
+                desired: resource, before: reason == nil ? observations[resource.id]?.digest : nil,
+                change: changing[resource.id].flatMap { $0 })
         }
         let actions = items.map { ($0.desired.resource, $0.change?.action ?? .update) }
-        let price = actions.map { $0.0.reversal(of: $0.1) }.max { self.rank($0) < self.rank($1) } ?? .reversible(seconds: 0)
+        let price =
+            actions.map { $0.0.reversal(of: $0.1) }.max { self.rank($0) < self.rank($1) } ?? .reversible(seconds: 0)
         let isPackages = resources.first?.resource.kind == .package
         return Step(
-            id: id, phase: resources.allSatisfy { [.release, .app].contains($0.resource.kind) } ? .deploy : .install, node: node,
+            id: id, phase: resources.allSatisfy { [.release, .app].contains($0.resource.kind) } ? .deploy : .install,
+            node: node,
             title: isPackages ? title(packages: items) : title(items[0]), action: .converge(items), requires: requires,
             certainty: isOpaque ? .opaque : reason.map { .conditional(reason: $0) } ?? .exact, reversal: price,
             cancellation: resources.first?.resource.kind == .command ? .abortable : .runsToCompletion,
@@ -125,7 +130,8 @@ package struct ResourcePlanner {
             case .command: []
             default: [.package]
             }
-        guard let cause = needs.sorted().first(where: { byID[$0].map { kinds.contains($0.resource.kind) } ?? false }) else { return nil }
+        guard let cause = needs.sorted().first(where: { byID[$0].map { kinds.contains($0.resource.kind) } ?? false })
+        else { return nil }
         return byID[cause]?.resource.kind == .package ? "packages are installed first" : "after \(cause)"
     }
 
@@ -141,7 +147,9 @@ package struct ResourcePlanner {
         return found
     }
 
-    private func isReactive(_ resource: DesiredResource) -> Bool { [.unit, .app].contains(resource.resource.kind) || wantsAbsence(resource) }
+    private func isReactive(_ resource: DesiredResource) -> Bool {
+        [.unit, .app].contains(resource.resource.kind) || wantsAbsence(resource)
+    }
 
     /// Nothing, or nothing running, is desired: a package that is installed now may bring just that.
     private func wantsAbsence(_ resource: DesiredResource) -> Bool {
@@ -166,7 +174,8 @@ package struct ResourcePlanner {
                 switch byID[id]?.resource {
                 case .file(let file): paths.contains(file.path)
                 case .symlink(let link): paths.contains(link.path)
-                case .certificate(let certificate): paths.contains(certificate.certificatePath) || paths.contains(certificate.keyPath)
+                case .certificate(let certificate):
+                    paths.contains(certificate.certificatePath) || paths.contains(certificate.keyPath)
                 default: false
                 }
             }

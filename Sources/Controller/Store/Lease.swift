@@ -15,14 +15,17 @@ package final class StoreLease: @unchecked Sendable {
         let lockPath = path + ".lock"
         descriptor = open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else {
-            throw BasculeError(.inputOutput, "could not open \(lockPath)", cause: String(cString: strerror(errno)), hint: "is the directory writable?")
+            throw BasculeError(
+                .inputOutput, "could not open \(lockPath)", cause: String(cString: strerror(errno)),
+                hint: "is the directory writable?")
         }
         let user = ProcessInfo.processInfo.environment["USER"] ?? "uid \(getuid())"
         holder = "\(user)@\(ProcessInfo.processInfo.hostName) pid \(getpid())"
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             var buffer = [UInt8](repeating: 0, count: 300)
             let count = pread(descriptor, &buffer, buffer.count, 0)
-            let other = String(decoding: buffer.prefix(max(0, count)), as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+            let other = String(decoding: buffer.prefix(max(0, count)), as: UTF8.self).trimmingCharacters(
+                in: .whitespacesAndNewlines)
             close(descriptor)
             throw BasculeError(
                 .storeBusy, "another bascule works with this fleet: \(other.isEmpty ? "unknown" : other)",

@@ -44,7 +44,9 @@ extension Store {
 
     private static func value<T: Decodable>(_ type: T.Type, _ text: String) throws -> T {
         do { return try JSONDecoder().decode(type, from: Data(text.utf8)) } catch {
-            throw BasculeError(.storeDamaged, "the store holds something that this version cannot read", cause: "\(error)", hint: "was it written by a newer bascule?")
+            throw BasculeError(
+                .storeDamaged, "the store holds something that this version cannot read", cause: "\(error)",
+                hint: "was it written by a newer bascule?")
         }
     }
 
@@ -53,7 +55,10 @@ extension Store {
     /// A node as it was recorded; a fresh record where it is not known.
     package func node(_ name: NodeName) throws -> NodeRecord {
         try read { database in
-            guard let row = try Row.fetchOne(database, sql: "SELECT * FROM node WHERE name = ?", arguments: [name.rawValue]) else { return NodeRecord(name: name) }
+            guard
+                let row = try Row.fetchOne(
+                    database, sql: "SELECT * FROM node WHERE name = ?", arguments: [name.rawValue])
+            else { return NodeRecord(name: name) }
             var record = NodeRecord(name: name)
             record.machine = row["machine"]
             record.hostKeys = try Store.value([String].self, row["host_keys"])
@@ -79,26 +84,38 @@ extension Store {
                         port = excluded.port, agent = excluded.agent, seen = excluded.seen, secrets_tag = excluded.secrets_tag
                     """,
                 arguments: [
-                    node.name.rawValue, node.machine, try Store.json(node.hostKeys), node.sealingKey, node.architecture, node.address, node.port,
+                    node.name.rawValue, node.machine, try Store.json(node.hostKeys), node.sealingKey, node.architecture,
+                    node.address, node.port,
                     node.agent, Date().timeIntervalSince1970, node.secretsTag,
                 ])
         }
     }
 
     /// Forgets a node.
-    package func forget(_ name: NodeName) throws { try write { try $0.execute(sql: "DELETE FROM node WHERE name = ?", arguments: [name.rawValue]) } }
+    package func forget(_ name: NodeName) throws {
+        try write { try $0.execute(sql: "DELETE FROM node WHERE name = ?", arguments: [name.rawValue]) }
+    }
 
     // MARK: - Plans and runs
 
     /// Saves a plan; it never changes afterwards.
     package func save(_ plan: Plan) throws {
-        try write { try $0.execute(sql: "INSERT OR IGNORE INTO plan VALUES (?, ?, ?)", arguments: [plan.id.rawValue, plan.created, try Store.json(plan)]) }
+        try write {
+            try $0.execute(
+                sql: "INSERT OR IGNORE INTO plan VALUES (?, ?, ?)",
+                arguments: [plan.id.rawValue, plan.created, try Store.json(plan)])
+        }
     }
 
     /// A saved plan. Throws `not-found`.
     package func plan(_ id: PlanID) throws -> Plan {
-        guard let body = try read({ try String.fetchOne($0, sql: "SELECT body FROM plan WHERE id = ?", arguments: [id.rawValue]) }) else {
-            throw BasculeError(.notFound, "the store has no plan \(id)", hint: "bascule history lists the plans that ran")
+        guard
+            let body = try read({
+                try String.fetchOne($0, sql: "SELECT body FROM plan WHERE id = ?", arguments: [id.rawValue])
+            })
+        else {
+            throw BasculeError(
+                .notFound, "the store has no plan \(id)", hint: "bascule history lists the plans that ran")
         }
         return try Store.value(Plan.self, body)
     }
@@ -126,7 +143,8 @@ extension Store {
         try read { database in
             try Row.fetchAll(database, sql: "SELECT * FROM run ORDER BY started DESC LIMIT ?", arguments: [limit]).map {
                 RunRecord(
-                    id: RunID($0["id"]), plan: PlanID($0["plan"]), started: $0["started"], ended: $0["ended"], outcome: $0["outcome"],
+                    id: RunID($0["id"]), plan: PlanID($0["plan"]), started: $0["started"], ended: $0["ended"],
+                    outcome: $0["outcome"],
                     through: $0["through"], summary: $0["summary"])
             }
         }
@@ -139,21 +157,34 @@ extension Store {
         try write {
             try $0.execute(
                 sql: "INSERT OR IGNORE INTO segment (id, run, node, serial, body, sent) VALUES (?, ?, ?, ?, ?, ?)",
-                arguments: [segment.id.rawValue, segment.run.rawValue, segment.node.rawValue, segment.serial, try Store.json(segment), Date().timeIntervalSince1970])
+                arguments: [
+                    segment.id.rawValue, segment.run.rawValue, segment.node.rawValue, segment.serial,
+                    try Store.json(segment), Date().timeIntervalSince1970,
+                ])
         }
     }
 
     /// Notes how a segment ended.
     package func end(_ segment: SegmentID, _ outcome: SegmentOutcome) throws {
-        try write { try $0.execute(sql: "UPDATE segment SET outcome = ? WHERE id = ?", arguments: [try Store.json(outcome), segment.rawValue]) }
+        try write {
+            try $0.execute(
+                sql: "UPDATE segment SET outcome = ? WHERE id = ?",
+                arguments: [try Store.json(outcome), segment.rawValue])
+        }
     }
 
     /// The segments of a run, in the order in which they were sent, each with its outcome if it has ended.
     package func segments(of run: RunID) throws -> [(segment: Segment, outcome: SegmentOutcome?)] {
         try read { database in
-            try Row.fetchAll(database, sql: "SELECT body, outcome FROM segment WHERE run = ? ORDER BY serial", arguments: [run.rawValue]).map { row in
+            try Row.fetchAll(
+                database, sql: "SELECT body, outcome FROM segment WHERE run = ? ORDER BY serial",
+                arguments: [run.rawValue]
+            ).map { row in
                 let outcome: String? = row["outcome"]
-                return (try Store.value(Segment.self, row["body"]), try outcome.map { try Store.value(SegmentOutcome.self, $0) })
+                return (
+                    try Store.value(Segment.self, row["body"]),
+                    try outcome.map { try Store.value(SegmentOutcome.self, $0) }
+                )
             }
         }
     }
@@ -161,7 +192,9 @@ extension Store {
     /// The newest segment that was sent to a node and is not known to have ended.
     package func openSegments() throws -> [Segment] {
         try read { database in
-            try String.fetchAll(database, sql: "SELECT body FROM segment WHERE outcome IS NULL ORDER BY serial").map { try Store.value(Segment.self, $0) }
+            try String.fetchAll(database, sql: "SELECT body FROM segment WHERE outcome IS NULL ORDER BY serial").map {
+                try Store.value(Segment.self, $0)
+            }
         }
     }
 
@@ -172,7 +205,10 @@ extension Store {
         try write { database in
             try database.execute(
                 sql: "INSERT OR IGNORE INTO event VALUES (?, ?, ?, ?, ?, ?)",
-                arguments: [run.rawValue, node.rawValue, record.sequence, record.time, record.segment.rawValue, try Store.json(record.event)])
+                arguments: [
+                    run.rawValue, node.rawValue, record.sequence, record.time, record.segment.rawValue,
+                    try Store.json(record.event),
+                ])
             if case .finished(let step, let result) = record.event {
                 for evidence in result.evidence {
                     try database.execute(
@@ -186,7 +222,10 @@ extension Store {
     /// The events of a run in the order of their time.
     package func events(of run: RunID) throws -> [(node: NodeName, time: Double, event: ExecutionEvent)] {
         try read { database in
-            try Row.fetchAll(database, sql: "SELECT node, time, body FROM event WHERE run = ? ORDER BY time, sequence", arguments: [run.rawValue]).map {
+            try Row.fetchAll(
+                database, sql: "SELECT node, time, body FROM event WHERE run = ? ORDER BY time, sequence",
+                arguments: [run.rawValue]
+            ).map {
                 (NodeName($0["node"]), $0["time"], try Store.value(ExecutionEvent.self, $0["body"]))
             }
         }
@@ -195,7 +234,9 @@ extension Store {
     /// The evidence of a run, oldest first.
     package func evidence(of run: RunID) throws -> [Evidence] {
         try read { database in
-            try String.fetchAll(database, sql: "SELECT body FROM evidence WHERE run = ? ORDER BY time, id", arguments: [run.rawValue]).map {
+            try String.fetchAll(
+                database, sql: "SELECT body FROM evidence WHERE run = ? ORDER BY time, id", arguments: [run.rawValue]
+            ).map {
                 try Store.value(Evidence.self, $0)
             }
         }
@@ -205,7 +246,11 @@ extension Store {
 extension Store {
     /// What a node said it is, when it was last asked; nil before.
     package func facts(_ name: NodeName) throws -> NodeFacts? {
-        guard let text = try read({ try String.fetchOne($0, sql: "SELECT facts FROM node WHERE name = ?", arguments: [name.rawValue]) }) else { return nil }
+        guard
+            let text = try read({
+                try String.fetchOne($0, sql: "SELECT facts FROM node WHERE name = ?", arguments: [name.rawValue])
+            })
+        else { return nil }
         return try Store.value(NodeFacts.self, text)
     }
 
@@ -213,7 +258,8 @@ extension Store {
     package func save(_ facts: NodeFacts, of name: NodeName) throws {
         try write {
             try $0.execute(
-                sql: "INSERT INTO node (name, facts) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET facts = excluded.facts",
+                sql:
+                    "INSERT INTO node (name, facts) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET facts = excluded.facts",
                 arguments: [name.rawValue, try Store.json(facts)])
         }
     }

@@ -27,7 +27,9 @@ extension Store {
 
     /// A secret's value, nil where it was never set.
     package func secret(_ name: SecretName) throws -> Secret? {
-        let sealed = try read { try Data.fetchOne($0, sql: "SELECT value FROM secret WHERE name = ?", arguments: [name.rawValue]) }
+        let sealed = try read {
+            try Data.fetchOne($0, sql: "SELECT value FROM secret WHERE name = ?", arguments: [name.rawValue])
+        }
         return try sealed.map { Secret(bytes: try vault.box.open(Array($0))) }
     }
 
@@ -51,7 +53,9 @@ extension Store {
     /// Removes secrets for good.
     package func removeSecrets(_ names: Set<SecretName>) throws {
         try write { database in
-            for name in names { try database.execute(sql: "DELETE FROM secret WHERE name = ?", arguments: [name.rawValue]) }
+            for name in names {
+                try database.execute(sql: "DELETE FROM secret WHERE name = ?", arguments: [name.rawValue])
+            }
         }
     }
 }

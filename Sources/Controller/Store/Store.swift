@@ -12,7 +12,9 @@ package struct Store: Sendable {
     /// The path of a fleet's store: `$XDG_STATE_HOME/bascule/FLEET.db`.
     package static func defaultPath(fleet: String) -> String {
         let environment = ProcessInfo.processInfo.environment
-        let base = environment["XDG_STATE_HOME"].flatMap { $0.isEmpty ? nil : $0 } ?? "\(environment["HOME"] ?? "/root")/.local/state"
+        let base =
+            environment["XDG_STATE_HOME"].flatMap { $0.isEmpty ? nil : $0 }
+            ?? "\(environment["HOME"] ?? "/root")/.local/state"
         return "\(base)/bascule/\(fleet).db"
     }
 
@@ -20,7 +22,8 @@ package struct Store: Sendable {
     package init(path: String) throws {
         self.path = path
         let directory = (path as NSString).deletingLastPathComponent
-        try? FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        try? FileManager.default.createDirectory(
+            atPath: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         var configuration = Configuration()
         configuration.foreignKeysEnabled = true
         configuration.busyMode = .timeout(5)
@@ -32,7 +35,8 @@ package struct Store: Sendable {
         let existed = size != nil
         // SQLite would take an empty file for a new database. Only a first start that was killed leaves one, before the key.
         if size == 0, Vault.hasKey(beside: path) {
-            throw BasculeError(.storeDamaged, "the store \(path) is empty", hint: "restore it from a backup; it is never recreated")
+            throw BasculeError(
+                .storeDamaged, "the store \(path) is empty", hint: "restore it from a backup; it is never recreated")
         }
         let sample: Data?
         do {
@@ -60,7 +64,9 @@ package struct Store: Sendable {
     package func check() throws {
         let answer = try read { try String.fetchAll($0, sql: "PRAGMA integrity_check") }
         guard answer == ["ok"] else {
-            throw BasculeError(.storeDamaged, "the store \(path) is damaged", cause: answer.prefix(3).joined(separator: "; "), hint: "restore it from a backup; it is never recreated")
+            throw BasculeError(
+                .storeDamaged, "the store \(path) is damaged", cause: answer.prefix(3).joined(separator: "; "),
+                hint: "restore it from a backup; it is never recreated")
         }
     }
 
@@ -74,14 +80,20 @@ package struct Store: Sendable {
 
     private static func explain(_ error: any Error, _ path: String) -> BasculeError {
         if let known = error as? BasculeError { return known }
-        guard let failure = error as? DatabaseError else { return BasculeError.wrapping(error, code: .inputOutput, "the store \(path) failed") }
+        guard let failure = error as? DatabaseError else {
+            return BasculeError.wrapping(error, code: .inputOutput, "the store \(path) failed")
+        }
         switch failure.resultCode {
         case .SQLITE_CORRUPT, .SQLITE_NOTADB:
-            return BasculeError(.storeDamaged, "the store \(path) is damaged or no store of Bascule's", cause: failure.message, hint: "restore it from a backup; it is never recreated")
+            return BasculeError(
+                .storeDamaged, "the store \(path) is damaged or no store of Bascule's", cause: failure.message,
+                hint: "restore it from a backup; it is never recreated")
         case .SQLITE_FULL:
-            return BasculeError(.storeFull, "the disk of the store \(path) is full", hint: "free some space; no node was touched")
+            return BasculeError(
+                .storeFull, "the disk of the store \(path) is full", hint: "free some space; no node was touched")
         case .SQLITE_BUSY, .SQLITE_LOCKED:
-            return BasculeError(.storeBusy, "the store \(path) is locked by another process", hint: "bascule now shows what runs")
+            return BasculeError(
+                .storeBusy, "the store \(path) is locked by another process", hint: "bascule now shows what runs")
         default:
             return BasculeError(.inputOutput, "the store \(path) failed", cause: failure.description)
         }
@@ -96,15 +108,23 @@ package struct Store: Sendable {
 
     /// Sets a small value.
     package func set(_ name: String, to value: String) throws {
-        try write { try $0.execute(sql: "INSERT INTO setting VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", arguments: [name, value]) }
+        try write {
+            try $0.execute(
+                sql: "INSERT INTO setting VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                arguments: [name, value])
+        }
     }
 
     /// Adds one to a counter and gives its new value; the first is 1.
     package func next(_ counter: String) throws -> Int {
         try write { database in
-            let value = (try Int.fetchOne(database, sql: "SELECT CAST(value AS INTEGER) FROM setting WHERE name = ?", arguments: [counter]) ?? 0) + 1
+            let value =
+                (try Int.fetchOne(
+                    database, sql: "SELECT CAST(value AS INTEGER) FROM setting WHERE name = ?", arguments: [counter])
+                    ?? 0) + 1
             try database.execute(
-                sql: "INSERT INTO setting VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", arguments: [counter, String(value)])
+                sql: "INSERT INTO setting VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                arguments: [counter, String(value)])
             return value
         }
     }

@@ -11,12 +11,16 @@ struct Vault: Sendable {
     private static var given: String? { ProcessInfo.processInfo.environment["BASCULE_STORE_KEY"] }
 
     /// Whether a key is there already.
-    static func hasKey(beside path: String) -> Bool { given != nil || FileManager.default.fileExists(atPath: keyPath(path)) }
+    static func hasKey(beside path: String) -> Bool {
+        given != nil || FileManager.default.fileExists(atPath: keyPath(path))
+    }
 
     /// Throws `store-key` where this is not the key that sealed a value of the store.
     func check(opens sealed: [UInt8], of path: String) throws {
         do { _ = try box.open(sealed) } catch {
-            throw BasculeError(.storeKey, "the key does not open the secrets of the store \(path)", hint: "restore the store's own key; the recovery kit has it")
+            throw BasculeError(
+                .storeKey, "the key does not open the secrets of the store \(path)",
+                hint: "restore the store's own key; the recovery kit has it")
         }
     }
 
@@ -37,13 +41,18 @@ struct Vault: Sendable {
             return
         }
         guard isNew else {
-            throw BasculeError(.storeKey, "the store's key \(keyPath) is missing", hint: "restore it; without it the secrets cannot be read")
+            throw BasculeError(
+                .storeKey, "the store's key \(keyPath) is missing",
+                hint: "restore it; without it the secrets cannot be read")
         }
         let key = RandomBytes.make(32)
         let descriptor = open(keyPath, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         let line = Array((Hex.encode(key) + "\n").utf8)
-        guard descriptor >= 0, Foundation.write(descriptor, line, line.count) == line.count, fsync(descriptor) == 0 else {
-            throw BasculeError(.inputOutput, "the store's key \(keyPath) could not be written", cause: String(cString: strerror(errno)))
+        guard descriptor >= 0, Foundation.write(descriptor, line, line.count) == line.count, fsync(descriptor) == 0
+        else {
+            throw BasculeError(
+                .inputOutput, "the store's key \(keyPath) could not be written", cause: String(cString: strerror(errno))
+            )
         }
         close(descriptor)
         box = try SecretBox(key: key)

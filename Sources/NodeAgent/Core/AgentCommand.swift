@@ -25,7 +25,8 @@ package enum AgentCommand {
             switch arguments.first {
             case "daemon": try await AgentServer(paths: paths).run()
             case "connect": try Bridge.run(socket: paths.socket)
-            case "edge": try EdgeWord.say(getenv("SSH_ORIGINAL_COMMAND").map { String(cString: $0) } ?? "", paths: paths)
+            case "edge":
+                try EdgeWord.say(getenv("SSH_ORIGINAL_COMMAND").map { String(cString: $0) } ?? "", paths: paths)
             case "install":
                 guard arguments.count == 3, arguments[1] == "--fleet-key" else { throw usage }
                 try Install.run(fleetKey: arguments[2], paths: paths)

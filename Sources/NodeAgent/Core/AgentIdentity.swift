@@ -64,7 +64,9 @@ package final class AgentIdentity: Sendable {
 
     /// The pair that opens secrets sealed to this node.
     package var sealing: SealingKeyPair {
-        saved.withLock { SealingKeyPair(publicKey: Hex.decode($0.sealingPublic) ?? [], secretKey: Hex.decode($0.sealingSecret) ?? []) }
+        saved.withLock {
+            SealingKeyPair(publicKey: Hex.decode($0.sealingPublic) ?? [], secretKey: Hex.decode($0.sealingSecret) ?? [])
+        }
     }
 
     /// Refuses an epoch below the highest one seen; remembers a higher one.
@@ -73,7 +75,8 @@ package final class AgentIdentity: Sendable {
         try change { saved in
             guard epoch >= saved.epoch else {
                 throw BasculeError(
-                    .staleController, "this controller's epoch \(epoch) is older than epoch \(saved.epoch), which this node has seen",
+                    .staleController,
+                    "this controller's epoch \(epoch) is older than epoch \(saved.epoch), which this node has seen",
                     hint: "another controller has taken this fleet over; do not use this copy of the store any more")
             }
             saved.epoch = epoch
@@ -127,7 +130,8 @@ package final class AgentSecrets: Sendable {
         }
         try sealed.withLock { known in
             for secret in secrets { known[secret.name] = secret.sealed }
-            try DurableFile.save(known.map { SealedSecret(name: $0.key, sealed: $0.value) }.sorted { $0.name < $1.name }, to: path)
+            try DurableFile.save(
+                known.map { SealedSecret(name: $0.key, sealed: $0.value) }.sorted { $0.name < $1.name }, to: path)
         }
         try identity.set(secretsTag: tag)
     }
@@ -136,7 +140,8 @@ package final class AgentSecrets: Sendable {
     package func forget(_ names: Set<SecretName>) throws {
         try sealed.withLock { known in
             for name in names { known[name] = nil }
-            try DurableFile.save(known.map { SealedSecret(name: $0.key, sealed: $0.value) }.sorted { $0.name < $1.name }, to: path)
+            try DurableFile.save(
+                known.map { SealedSecret(name: $0.key, sealed: $0.value) }.sorted { $0.name < $1.name }, to: path)
         }
     }
 
@@ -144,7 +149,8 @@ package final class AgentSecrets: Sendable {
     package func resolve(_ name: SecretName) throws -> Secret {
         guard let hex = sealed.withLock({ $0[name] }), let bytes = Hex.decode(hex) else {
             throw BasculeError(
-                .secretMissing, "this node does not have the secret \(name)", hint: "set it with: bascule secret set \(name)")
+                .secretMissing, "this node does not have the secret \(name)",
+                hint: "set it with: bascule secret set \(name)")
         }
         return Secret(bytes: try identity.sealing.open(bytes))
     }

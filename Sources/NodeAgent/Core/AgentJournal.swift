@@ -26,7 +26,9 @@ package final class AgentJournal: Sendable {
         let (records, length) = try AgentJournal.scan(path)
         let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw DurableFile.failure("open", path) }
-        guard ftruncate(descriptor, off_t(length)) == 0, fsync(descriptor) == 0 else { throw DurableFile.failure("repair", path) }
+        guard ftruncate(descriptor, off_t(length)) == 0, fsync(descriptor) == 0 else {
+            throw DurableFile.failure("repair", path)
+        }
         try DurableFile.syncDirectory(of: path)
         state = Mutex(State(descriptor: descriptor, sequence: records.last?.sequence ?? 0))
     }
@@ -59,9 +61,11 @@ package final class AgentJournal: Sendable {
     }
 
     /// Records from a sequence number on, at most `limit`; of one segment if one is named.
-    package func records(from first: Int = 1, limit: Int = .max, of segment: SegmentID? = nil) throws -> [JournalRecord] {
+    package func records(from first: Int = 1, limit: Int = .max, of segment: SegmentID? = nil) throws -> [JournalRecord]
+    {
         let all = try AgentJournal.scan(path).records
-        return Array(all.lazy.filter { $0.sequence >= first && (segment == nil || $0.segment == segment) }.prefix(limit))
+        return Array(
+            all.lazy.filter { $0.sequence >= first && (segment == nil || $0.segment == segment) }.prefix(limit))
     }
 
     /// Reads a journal: its records and the length of its intact part in bytes.
@@ -72,7 +76,9 @@ package final class AgentJournal: Sendable {
         while start < bytes.count {
             guard let end = bytes[start...].firstIndex(of: 0x0A) else { break }
             let line = bytes[start..<end]
-            guard line.count > 9, line[start + 8] == 0x20, CRC32.text(of: Array(line.dropFirst(9))) == String(decoding: line.prefix(8), as: UTF8.self) else {
+            guard line.count > 9, line[start + 8] == 0x20,
+                CRC32.text(of: Array(line.dropFirst(9))) == String(decoding: line.prefix(8), as: UTF8.self)
+            else {
                 if bytes[(end + 1)...].contains(0x0A) {
                     throw BasculeError(
                         .inputOutput, "the agent's journal \(path) is damaged at byte \(start)",

@@ -64,11 +64,13 @@ enum Thread {
         defer { pthread_attr_destroy(&attributes) }
         var thread = pthread_t()
         let box = Unmanaged.passRetained(Box(body))
-        let status = pthread_create(&thread, &attributes, { context in
-            guard let context else { return nil }
-            Unmanaged<Box>.fromOpaque(context).takeRetainedValue().body()
-            return nil
-        }, box.toOpaque())
+        let status = pthread_create(
+            &thread, &attributes,
+            { context in
+                guard let context else { return nil }
+                Unmanaged<Box>.fromOpaque(context).takeRetainedValue().body()
+                return nil
+            }, box.toOpaque())
         if status != 0 {
             box.release()
             StandardError.write(line: "could not start a thread: \(String(cString: strerror(status)))")

@@ -27,7 +27,8 @@ package struct AgentServices: Sendable {
 
     /// What the keepers of resources need.
     func context(
-        progress: @escaping @Sendable (String) -> Void = { _ in }, isCancelled: @escaping @Sendable () -> Bool = { false }
+        progress: @escaping @Sendable (String) -> Void = { _ in },
+        isCancelled: @escaping @Sendable () -> Bool = { false }
     ) -> NodeContext {
         let (secrets, blobs) = (secrets, paths.blobs)
         return NodeContext(

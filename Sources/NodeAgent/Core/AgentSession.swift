@@ -90,7 +90,12 @@ final class AgentSession: Sendable {
             } catch {
                 // A newer controller may know more: a typed refusal, never the end of the connection.
                 let failure = BasculeError.wrapping(error, "unreadable")
-                send(.reply, frame.id, Reply.refused(BasculeError(.unknownRequest, "this agent does not understand the request", cause: failure.cause, hint: failure.hint)))
+                send(
+                    .reply, frame.id,
+                    Reply.refused(
+                        BasculeError(
+                            .unknownRequest, "this agent does not understand the request", cause: failure.cause,
+                            hint: failure.hint)))
                 return
             }
             if case .putBlob(let digest, let size) = request {
@@ -106,7 +111,9 @@ final class AgentSession: Sendable {
 
     /// A refusal ends the request; success answers only when the upload has ended.
     private func reply(_ id: UInt32, _: Void?, begin: () throws -> Void) {
-        do { try begin() } catch { send(.reply, id, Reply.refused(BasculeError.wrapping(error, "the upload was refused"))) }
+        do { try begin() } catch {
+            send(.reply, id, Reply.refused(BasculeError.wrapping(error, "the upload was refused")))
+        }
     }
 
     private func beginUpload(_ digest: Digest, size: Int, id: UInt32, _ uploads: inout [UInt32: Upload]) throws {
@@ -129,7 +136,10 @@ final class AgentSession: Sendable {
         guard !frame.body.isEmpty else {
             let actual = Digest(rawValue: Hex.encode(upload.hasher.finish()))
             guard upload.received == upload.size, actual == upload.digest, fsync(upload.descriptor) == 0 else {
-                return abandon(BasculeError(.uploadDamaged, "an upload arrived damaged or cut: \(upload.received) of \(upload.size) bytes", hint: "run the same command again"))
+                return abandon(
+                    BasculeError(
+                        .uploadDamaged, "an upload arrived damaged or cut: \(upload.received) of \(upload.size) bytes",
+                        hint: "run the same command again"))
             }
             close(upload.descriptor)
             // setpriv'd children (an app's user unpacking its own release) read it through a descriptor of root's.
@@ -175,8 +185,11 @@ final class AgentSession: Sendable {
             }
         case .facts: work(id) { .facts(Facts.gather()) }
         case .restore(let segment):
-            work(id) { .restored(try SnapshotKeeper(paths: services.paths).restore(segment, context: services.context())) }
-        case .publicKey(let purpose): work(id) { .publicKey(try ConductorKey.publicLine(purpose, paths: services.paths)) }
+            work(id) {
+                .restored(try SnapshotKeeper(paths: services.paths).restore(segment, context: services.context()))
+            }
+        case .publicKey(let purpose):
+            work(id) { .publicKey(try ConductorKey.publicLine(purpose, paths: services.paths)) }
         case .upgrade(let digest):
             work(id) {
                 try Upgrade.install(digest, paths: services.paths)
@@ -200,7 +213,8 @@ final class AgentSession: Sendable {
                         AgentStatus(
                             machine: identity.machine, version: ProtocolVersion.product, epoch: identity.epoch,
                             uptime: WallClock.monotonic() - services.started, activities: await keeper.activities(),
-                            migrationAttempt: identity.attempt?.number ?? 0, t0: identity.attempt?.t0, edge: services.edge.mode,
+                            migrationAttempt: identity.attempt?.number ?? 0, t0: identity.attempt?.t0,
+                            edge: services.edge.mode,
                             lastSequence: services.journal.lastSequence)))
             }
         case .putBlob: break
@@ -212,7 +226,9 @@ final class AgentSession: Sendable {
         Thread.detach { self.reply(id, body) }
     }
 
-    private func watch(_ segment: SegmentID, from first: Int, _ id: UInt32, _ begin: @escaping @Sendable () async throws -> Void) {
+    private func watch(
+        _ segment: SegmentID, from first: Int, _ id: UInt32, _ begin: @escaping @Sendable () async throws -> Void
+    ) {
         Task {
             do {
                 try await begin()
@@ -230,17 +246,22 @@ final class AgentSession: Sendable {
     }
 
     private func welcome(_ hello: Hello) throws -> Reply {
-        guard let version = hello.versions.filter({ $0 >= ProtocolVersion.oldest && $0 <= ProtocolVersion.current }).max() else {
+        guard
+            let version = hello.versions.filter({ $0 >= ProtocolVersion.oldest && $0 <= ProtocolVersion.current }).max()
+        else {
             throw BasculeError(
-                .protocolVersion, "the controller speaks versions \(hello.versions) of the protocol, this agent \(ProtocolVersion.oldest) to \(ProtocolVersion.current)",
+                .protocolVersion,
+                "the controller speaks versions \(hello.versions) of the protocol, this agent \(ProtocolVersion.oldest) to \(ProtocolVersion.current)",
                 hint: "bring the agent to the controller's version: bascule node bootstrap NAME --yes")
         }
         let identity = services.identity
         try identity.meet(epoch: hello.epoch, holder: hello.holder)
         return .welcome(
             Welcome(
-                version: version, product: ProtocolVersion.product, machine: identity.machine, architecture: Install.architecture,
-                sealingKey: identity.sealingPublic, capabilities: ["segments", "blobs", "edge", "data"], secretsTag: identity.secretsTag,
+                version: version, product: ProtocolVersion.product, machine: identity.machine,
+                architecture: Install.architecture,
+                sealingKey: identity.sealingPublic, capabilities: ["segments", "blobs", "edge", "data"],
+                secretsTag: identity.secretsTag,
                 epoch: identity.epoch, migrationAttempt: identity.attempt?.number ?? 0, t0: identity.attempt?.t0))
     }
 }

@@ -9,7 +9,8 @@ enum AuthorizedKeys {
     /// Lets a key in for one command. A key of the same purpose is replaced.
     static func admit(_ publicKey: String, command: String, purpose: String) throws {
         let words = publicKey.split(separator: " ")
-        guard words.count >= 2, words[0].hasPrefix("ssh-") || words[0].hasPrefix("ecdsa-"), !publicKey.contains("\n"), !command.contains("\"")
+        guard words.count >= 2, words[0].hasPrefix("ssh-") || words[0].hasPrefix("ecdsa-"), !publicKey.contains("\n"),
+            !command.contains("\"")
         else { throw BasculeError(.invalidInput, "this is not a public key line") }
         let line = "restrict,command=\"\(command)\" \(words[0]) \(words[1]) bascule:\(purpose)"
         try save(try lines().filter { !$0.hasSuffix(" bascule:\(purpose)") } + [line])

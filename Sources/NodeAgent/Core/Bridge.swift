@@ -8,7 +8,10 @@ package enum Bridge {
         let agent = try UnixSocket.connect(path)
         defer { close(agent) }
         signal(SIGPIPE, SIG_IGN)
-        var open = [pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0), pollfd(fd: agent, events: Int16(POLLIN), revents: 0)]
+        var open = [
+            pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: agent, events: Int16(POLLIN), revents: 0),
+        ]
         var buffer = [UInt8](repeating: 0, count: 262_144)
         while open[1].fd >= 0 {
             guard poll(&open, 2, -1) >= 0 || errno == EINTR else { return }

@@ -15,7 +15,8 @@ enum ConductorKey {
         if access("\(path).pub", F_OK) != 0 {
             unlink(path)
             try Subprocess.require(
-                ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "bascule \(purpose)", "-f", path], "making a key with ssh-keygen")
+                ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "bascule \(purpose)", "-f", path],
+                "making a key with ssh-keygen")
         }
         let line = String(decoding: try DurableFile.read("\(path).pub") ?? [], as: UTF8.self)
         return String(line.split(separator: "\n").first ?? "")

@@ -10,8 +10,10 @@ extension SegmentPerformer {
         let (segment, sink) = (segment, sink)
         return try await Blocking.run {
             let context = services.context(
-                progress: { sink.progress(StepProgress(step: step.id, line: $0)) }, isCancelled: { control.isCancelled })
-            let decided = try Convergence.decide(items, ResourceKeeper.observe(items.map(\.desired), context), interrupted: interrupted)
+                progress: { sink.progress(StepProgress(step: step.id, line: $0)) }, isCancelled: { control.isCancelled }
+            )
+            let decided = try Convergence.decide(
+                items, ResourceKeeper.observe(items.map(\.desired), context), interrupted: interrupted)
             guard !decided.changes.isEmpty else { return decided.nothingToDo }
             let captures = try decided.changes.map { ($0.0.id, try ResourceKeeper.capture($0.0, context)) }
             try SnapshotKeeper(paths: services.paths).add(captures, to: segment.id, of: segment.plan)
@@ -21,9 +23,12 @@ extension SegmentPerformer {
             let after = ResourceKeeper.observe(decided.changes.map(\.0), context)
             for (desired, observation) in zip(decided.changes.map(\.0), after) {
                 if case .change(let rest) = desired.resource.verdict(observation.observed) {
-                    let what = rest.differences.map { "\($0.attribute) is \($0.before ?? "absent"), not \($0.after ?? "absent")" }
+                    let what = rest.differences.map {
+                        "\($0.attribute) is \($0.before ?? "absent"), not \($0.after ?? "absent")"
+                    }
                     throw BasculeError(
-                        .didNotConverge, "\(desired.id) was changed and is still not as desired: \(what.joined(separator: "; "))",
+                        .didNotConverge,
+                        "\(desired.id) was changed and is still not as desired: \(what.joined(separator: "; "))",
                         hint: "something else on the node may set it; look at the node's journal")
                 }
             }
@@ -42,14 +47,16 @@ struct Convergence {
 
     /// Throws `changed-underneath` where a resource is neither as it was when planned nor as desired. A step that was
     /// interrupted may find its own half-done work: what it finds then is judged anew.
-    static func decide(_ items: [ConvergeItem], _ observations: [Observation], interrupted: Bool) throws -> Convergence {
+    static func decide(_ items: [ConvergeItem], _ observations: [Observation], interrupted: Bool) throws -> Convergence
+    {
         var result = Convergence()
         for (item, observation) in zip(items, observations) {
             switch item.desired.resource.verdict(observation.observed) {
             case .satisfied(let reason): result.satisfied.append(reason)
             case .unreachable(let reason):
                 if case .unobservable = observation.observed {
-                    throw BasculeError(.didNotConverge, "\(item.desired.id) \(reason)", hint: "look at the node's journal")
+                    throw BasculeError(
+                        .didNotConverge, "\(item.desired.id) \(reason)", hint: "look at the node's journal")
                 }
                 result.unreachable.append(reason)
             case .change(let change):
@@ -72,7 +79,8 @@ struct Convergence {
 
     var summary: String {
         changes.count == 1
-            ? changes[0].1.differences.map { "\($0.attribute)\($0.after.map { " → \($0)" } ?? "")" }.joined(separator: ", ")
+            ? changes[0].1.differences.map { "\($0.attribute)\($0.after.map { " → \($0)" } ?? "")" }.joined(
+                separator: ", ")
             : "\(changes.count) changes"
     }
 }

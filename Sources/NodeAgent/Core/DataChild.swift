@@ -17,7 +17,8 @@ enum DataChild {
             } catch {
                 answer = .failed(BasculeError.wrapping(error, "the data task failed"))
             }
-            try DurableFile.writeAll(Array(try JSONEncoder().encode(answer)), to: STDOUT_FILENO, path: "standard output")
+            try DurableFile.writeAll(
+                Array(try JSONEncoder().encode(answer)), to: STDOUT_FILENO, path: "standard output")
             return 0
         } catch {
             StandardError.write(line: "\(error)")
@@ -28,7 +29,9 @@ enum DataChild {
     private static func perform(_ job: DataJob) throws -> DataReport {
         let secrets = job.secrets
         let resolve: @Sendable (SecretName) throws -> Secret = { name in
-            guard let value = secrets[name] else { throw BasculeError(.secretMissing, "the task was not given the secret \(name)") }
+            guard let value = secrets[name] else {
+                throw BasculeError(.secretMissing, "the task was not given the secret \(name)")
+            }
             return Secret(value)
         }
         let last = Mutex(0.0)
@@ -46,7 +49,10 @@ enum DataChild {
             return .redis(try RedisMover.run(task, resolve: resolve, progress: progress, isCancelled: { false }))
         case .files(let task, let key):
             if let key {
-                try DurableFile.makeDirectory(String(task.move.identity.prefix(upTo: task.move.identity.lastIndex(of: "/") ?? task.move.identity.startIndex)))
+                try DurableFile.makeDirectory(
+                    String(
+                        task.move.identity.prefix(
+                            upTo: task.move.identity.lastIndex(of: "/") ?? task.move.identity.startIndex)))
                 try DurableFile.write(try resolve(key).revealBytes(), to: task.move.identity)
             }
             defer { if key != nil { unlink(task.move.identity) } }

@@ -2,7 +2,9 @@ import BasculeModel
 
 /// Turns a mover's report into a step's result: what passes, what fails, and the evidence. Pure.
 enum DataJudge {
-    typealias Prove = (_ subject: String, _ value: String, _ threshold: String?, _ passed: Bool, _ measure: Double?, _ unit: String?) -> Evidence
+    typealias Prove = (
+        _ subject: String, _ value: String, _ threshold: String?, _ passed: Bool, _ measure: Double?, _ unit: String?
+    ) -> Evidence
 
     static func judge(_ task: DataTask, _ report: DataReport, evidence: Prove) -> StepResult {
         var result =
@@ -15,7 +17,8 @@ enum DataJudge {
         return result
     }
 
-    private static func failed(_ code: ErrorCode, _ message: String, hint: String, _ evidence: [Evidence]) -> StepResult {
+    private static func failed(_ code: ErrorCode, _ message: String, hint: String, _ evidence: [Evidence]) -> StepResult
+    {
         StepResult(.failed, message, error: BasculeError(code, message, hint: hint), evidence: evidence)
     }
 
@@ -24,28 +27,38 @@ enum DataJudge {
         case .preflight(let preflight):
             let refusals = preflight.findings.filter { $0.severity == .refuse }
             let proof = evidence(
-                "database preflight", "\(preflight.tables) tables, about \(preflight.estimatedRows.grouped) rows, \(preflight.bytes.bytesText), \(preflight.findings.count) findings",
+                "database preflight",
+                "\(preflight.tables) tables, about \(preflight.estimatedRows.grouped) rows, \(preflight.bytes.bytesText), \(preflight.findings.count) findings",
                 "no refusal", refusals.isEmpty, Double(preflight.tables), "tables")
             guard let first = refusals.first else { return StepResult(.done, proof.value, evidence: [proof]) }
-            let all = refusals.map { "\($0.object.isEmpty ? "" : "\($0.object): ")\($0.message) [\($0.code)]" }.joined(separator: "; ")
+            let all = refusals.map { "\($0.object.isEmpty ? "" : "\($0.object): ")\($0.message) [\($0.code)]" }.joined(
+                separator: "; ")
             return failed(.preflightRefused, all, hint: first.hint, [proof])
         case .copied(let copy):
             let proof = evidence(
-                "database copied", "\(copy.rows.grouped) rows in \(copy.copied.count) tables, \(copy.bytes.bytesText), \(copy.indexes) indexes",
+                "database copied",
+                "\(copy.rows.grouped) rows in \(copy.copied.count) tables, \(copy.bytes.bytesText), \(copy.indexes) indexes",
                 nil, true, Double(copy.rows), "rows")
             return StepResult(.done, proof.value, evidence: [proof])
         case .synced(let sync):
             let rows = sync.target.tables.reduce(0) { $0 + $1.rows }
             let proof = evidence(
-                "database caught up", "\(sync.recopied.count) of \(sync.source.tables.count) tables copied again, \(rows.grouped) rows", nil, true,
+                "database caught up",
+                "\(sync.recopied.count) of \(sync.source.tables.count) tables copied again, \(rows.grouped) rows", nil,
+                true,
                 Double(sync.recopied.count), "tables")
             return StepResult(.done, proof.value, evidence: [proof])
         case .verified(let check):
             let proof = evidence(
-                "database rows equal", check.isEqual ? "\(check.rows.grouped) rows in \(check.tables) tables, both sides read again" : describe(check),
+                "database rows equal",
+                check.isEqual
+                    ? "\(check.rows.grouped) rows in \(check.tables) tables, both sides read again" : describe(check),
                 "no difference", check.isEqual, Double(check.rows), "rows")
             guard check.isEqual else {
-                return failed(.dataDiffers, "source and target differ: \(describe(check))", hint: "the old system goes on serving; find what wrote to the named rows, then apply again", [proof])
+                return failed(
+                    .dataDiffers, "source and target differ: \(describe(check))",
+                    hint: "the old system goes on serving; find what wrote to the named rows, then apply again", [proof]
+                )
             }
             return StepResult(.done, proof.value, evidence: [proof])
         case .captured(let fence):
@@ -55,11 +68,17 @@ enum DataJudge {
         case .proved(let proof):
             let refused = proof.attempts.count { $0.outcome == .refused }
             let said = evidence(
-                "database fence", "\(refused) of \(proof.attempts.count) attempted writes refused, \(proof.combinations) rights looked up\(proof.holes.isEmpty ? "" : ", open: \(proof.holes.prefix(3).joined(separator: ", "))")",
+                "database fence",
+                "\(refused) of \(proof.attempts.count) attempted writes refused, \(proof.combinations) rights looked up\(proof.holes.isEmpty ? "" : ", open: \(proof.holes.prefix(3).joined(separator: ", "))")",
                 "every login role refused", proof.holds, Double(proof.attempts.count), "attempts")
             guard proof.holds else {
-                let open = proof.attempts.filter { $0.outcome == .notRefused }.prefix(5).map { "\($0.role) may \($0.kind.rawValue) \($0.object): \($0.answer)" }
-                return failed(.fenceHole, "the source still takes writes: \((open + proof.holes.prefix(5)).joined(separator: "; "))", hint: "take the named rights away by hand, or stop who holds them; then apply again", [said])
+                let open = proof.attempts.filter { $0.outcome == .notRefused }.prefix(5).map {
+                    "\($0.role) may \($0.kind.rawValue) \($0.object): \($0.answer)"
+                }
+                return failed(
+                    .fenceHole,
+                    "the source still takes writes: \((open + proof.holes.prefix(5)).joined(separator: "; "))",
+                    hint: "take the named rights away by hand, or stop who holds them; then apply again", [said])
             }
             return StepResult(.done, said.value, evidence: [said])
         case .released: return StepResult(.done, "every right given back")
@@ -77,37 +96,50 @@ enum DataJudge {
     }
 
     private static func judge(_ task: DataTask, _ report: RedisReport, _ evidence: Prove) -> StepResult {
-        guard case .redis(let redis) = task else { return StepResult(.failed, "the report does not belong to the task") }
+        guard case .redis(let redis) = task else {
+            return StepResult(.failed, "the report does not belong to the task")
+        }
         switch redis {
         case .preflight:
             let refusals = report.findings.filter { $0.weight == .refuse }
             let proof = evidence(
-                "keys preflight", "\(report.findings.count) findings, method \(report.method?.rawValue ?? "automatic")", "no refusal", refusals.isEmpty, nil, nil)
+                "keys preflight", "\(report.findings.count) findings, method \(report.method?.rawValue ?? "automatic")",
+                "no refusal", refusals.isEmpty, nil, nil)
             guard let first = refusals.first else { return StepResult(.done, proof.value, evidence: [proof]) }
             return failed(
                 .preflightRefused, refusals.map { "\($0.message) [\($0.code.rawValue)]" }.joined(separator: "; "),
                 hint: "change it, or accept the finding \(first.code.rawValue)", [proof])
         case .copy, .sync:
             let proof = evidence(
-                "keys copied", "\(report.keysWritten.grouped) of \(report.keysRead.grouped) keys written, \(report.keysDeleted) deleted, \(report.bytesWritten.bytesText)",
+                "keys copied",
+                "\(report.keysWritten.grouped) of \(report.keysRead.grouped) keys written, \(report.keysDeleted) deleted, \(report.bytesWritten.bytesText)",
                 nil, true, Double(report.keysWritten), "keys")
             return StepResult(.done, proof.value, evidence: [proof])
         case .verify:
             let first = report.differences.prefix(5).map { "\($0.key) (\($0.kind.rawValue))" }.joined(separator: ", ")
             let proof = evidence(
-                "keys equal", report.isEqual ? "\(report.keysEqual.grouped) keys by type, value and expiry" : "\(report.keysDiffering) keys differ: \(first)",
+                "keys equal",
+                report.isEqual
+                    ? "\(report.keysEqual.grouped) keys by type, value and expiry"
+                    : "\(report.keysDiffering) keys differ: \(first)",
                 "no difference", report.isEqual, Double(report.keysEqual), "keys")
             guard report.isEqual else {
-                return failed(.dataDiffers, "source and target differ: \(proof.value)", hint: "the old system goes on serving; apply again", [proof])
+                return failed(
+                    .dataDiffers, "source and target differ: \(proof.value)",
+                    hint: "the old system goes on serving; apply again", [proof])
             }
             return StepResult(.done, proof.value, evidence: [proof])
         case .fenceProve:
             let open = report.fenceProofs.filter { !$0.refused }
             let proof = evidence(
-                "keys fence", "\(report.fenceProofs.count - open.count) of \(report.fenceProofs.count) attempted writes refused", "every writer refused", open.isEmpty && !report.fenceProofs.isEmpty,
+                "keys fence",
+                "\(report.fenceProofs.count - open.count) of \(report.fenceProofs.count) attempted writes refused",
+                "every writer refused", open.isEmpty && !report.fenceProofs.isEmpty,
                 Double(report.fenceProofs.count), "attempts")
             guard proof.passed else {
-                return failed(.fenceHole, "the key source still takes writes from \(open.map(\.writer).joined(separator: ", "))", hint: "stop the writers by hand, then apply again", [proof])
+                return failed(
+                    .fenceHole, "the key source still takes writes from \(open.map(\.writer).joined(separator: ", "))",
+                    hint: "stop the writers by hand, then apply again", [proof])
             }
             return StepResult(.done, proof.value, evidence: [proof])
         case .fenceCapture: return StepResult(.done, "writers of the key source noted")
@@ -118,26 +150,40 @@ enum DataJudge {
     }
 
     private static func judge(_ task: DataTask, _ report: FilesReport, _ evidence: Prove) -> StepResult {
-        guard case .files(let files, _) = task else { return StepResult(.failed, "the report does not belong to the task") }
+        guard case .files(let files, _) = task else {
+            return StepResult(.failed, "the report does not belong to the task")
+        }
         switch files {
         case .preflight:
             let refusals = report.findings.filter { $0.weight == .refuse }
             let proof = evidence(
-                "files preflight", "\(report.sourceFiles.grouped) files, \(report.sourceBytes.bytesText)", "no refusal", refusals.isEmpty, Double(report.sourceFiles), "files")
+                "files preflight", "\(report.sourceFiles.grouped) files, \(report.sourceBytes.bytesText)", "no refusal",
+                refusals.isEmpty, Double(report.sourceFiles), "files")
             guard refusals.isEmpty else {
-                return failed(.preflightRefused, refusals.map { "\($0.message) [\($0.code.rawValue)]" }.joined(separator: "; "), hint: "change it, then apply again", [proof])
+                return failed(
+                    .preflightRefused, refusals.map { "\($0.message) [\($0.code.rawValue)]" }.joined(separator: "; "),
+                    hint: "change it, then apply again", [proof])
             }
             return StepResult(.done, proof.value, evidence: [proof])
         case .copy, .sync:
             let proof = evidence(
-                "files copied", "\(report.filesWritten.grouped) files sent, \(report.bytesWritten.bytesText), \(report.filesDeleted) deleted", nil, true, Double(report.filesWritten), "files")
+                "files copied",
+                "\(report.filesWritten.grouped) files sent, \(report.bytesWritten.bytesText), \(report.filesDeleted) deleted",
+                nil, true, Double(report.filesWritten), "files")
             return StepResult(.done, proof.value, evidence: [proof])
         case .verify:
             let first = report.differences.prefix(5).map { "\($0.path) (\($0.kind.rawValue))" }.joined(separator: ", ")
             let proof = evidence(
-                "files equal", report.isEqual ? "\(report.pathsEqual.grouped) paths by SHA-256" : "\(report.pathsDiffering) paths differ: \(first)", "no difference", report.isEqual,
+                "files equal",
+                report.isEqual
+                    ? "\(report.pathsEqual.grouped) paths by SHA-256"
+                    : "\(report.pathsDiffering) paths differ: \(first)", "no difference", report.isEqual,
                 Double(report.pathsEqual), "paths")
-            guard report.isEqual else { return failed(.dataDiffers, "source and target differ: \(proof.value)", hint: "the old system goes on serving; apply again", [proof]) }
+            guard report.isEqual else {
+                return failed(
+                    .dataDiffers, "source and target differ: \(proof.value)",
+                    hint: "the old system goes on serving; apply again", [proof])
+            }
             return StepResult(.done, proof.value, evidence: [proof])
         case .finish: return StepResult(.done, "the mover's own files removed")
         }

@@ -60,7 +60,9 @@ package enum DurableFile {
         var partial = ""
         for component in path.split(separator: "/") {
             partial += "/\(component)"
-            if mkdir(partial, partial == path ? mode : 0o755) != 0, errno != EEXIST { throw failure("create directory", partial) }
+            if mkdir(partial, partial == path ? mode : 0o755) != 0, errno != EEXIST {
+                throw failure("create directory", partial)
+            }
         }
     }
 
@@ -96,7 +98,8 @@ package enum DurableFile {
     static func failure(_ verb: String, _ path: String) -> BasculeError {
         let code = errno
         return BasculeError(
-            code == ENOSPC || code == EDQUOT ? .diskFull : .inputOutput, "could not \(verb) \(path)", cause: String(cString: strerror(code)),
+            code == ENOSPC || code == EDQUOT ? .diskFull : .inputOutput, "could not \(verb) \(path)",
+            cause: String(cString: strerror(code)),
             hint: code == ENOSPC ? "free some space on the node, then run the same command again" : nil)
     }
 }

@@ -32,7 +32,9 @@ package final class EdgeKeeper: Sendable {
         try lock.withLock { _ in
             let known = try load()
             try DurableFile.makeDirectory(SiteGate.directory, mode: 0o755)
-            if let line = spec.conductorKey { try AuthorizedKeys.admit(line, command: "\(AgentPaths.program) edge", purpose: "conductor") }
+            if let line = spec.conductorKey {
+                try AuthorizedKeys.admit(line, command: "\(AgentPaths.program) edge", purpose: "conductor")
+            }
             let state = State(spec: spec, mode: known?.mode ?? .old, leaseEnds: known?.leaseEnds)
             if state.mode != .old { try apply(state) }
             try DurableFile.save(state, to: paths.edge)
@@ -54,7 +56,9 @@ package final class EdgeKeeper: Sendable {
     package func set(_ mode: EdgeMode, lease: Int?) throws {
         try lock.withLock { _ in
             guard var state = try load() else {
-                throw BasculeError(.unsupported, "this node was not prepared as the old edge", hint: "run bascule apply: its phase prepare does it")
+                throw BasculeError(
+                    .unsupported, "this node was not prepared as the old edge",
+                    hint: "run bascule apply: its phase prepare does it")
             }
             let changed = state.mode != mode
             state.mode = mode
@@ -68,8 +72,11 @@ package final class EdgeKeeper: Sendable {
     /// Takes up the saved mode after a crash, and ends a maintenance whose lease has run out. Called every second.
     func tick() {
         lock.withLock { _ in
-            guard var state = try? load(), state.mode == .maintenance, let ends = state.leaseEnds, WallClock.now() > ends else { return }
-            StandardError.write(line: "the maintenance lease ran out and nobody renewed it: the old system answers again")
+            guard var state = try? load(), state.mode == .maintenance, let ends = state.leaseEnds,
+                WallClock.now() > ends
+            else { return }
+            StandardError.write(
+                line: "the maintenance lease ran out and nobody renewed it: the old system answers again")
             (state.mode, state.leaseEnds) = (.old, nil)
             try? DurableFile.save(state, to: paths.edge)
             try? apply(state)
@@ -93,7 +100,8 @@ package final class EdgeKeeper: Sendable {
                 unlink(Self.configuration)
             }
             do {
-                try Subprocess.require(["nginx", "-t", "-q"], "the check of the old edge's Nginx configuration", code: .checkFailed)
+                try Subprocess.require(
+                    ["nginx", "-t", "-q"], "the check of the old edge's Nginx configuration", code: .checkFailed)
             } catch {
                 unlink(Self.configuration)
                 throw error

@@ -29,9 +29,12 @@ enum EdgeTelling {
             options.deadline = .seconds(20)
             let outcome = try Subprocess.run(
                 [
-                    "ssh", "-F", "none", "-i", ConductorKey.path("conductor", paths: paths), "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes",
-                    "-o", "StrictHostKeyChecking=yes", "-o", "UserKnownHostsFile=\(knownHosts)", "-o", "GlobalKnownHostsFile=/dev/null",
-                    "-o", "ConnectTimeout=5", "-o", "ServerAliveInterval=5", "-p", "\(link.port)", "\(link.user)@\(link.host)", "--",
+                    "ssh", "-F", "none", "-i", ConductorKey.path("conductor", paths: paths), "-o", "BatchMode=yes",
+                    "-o", "IdentitiesOnly=yes",
+                    "-o", "StrictHostKeyChecking=yes", "-o", "UserKnownHostsFile=\(knownHosts)", "-o",
+                    "GlobalKnownHostsFile=/dev/null",
+                    "-o", "ConnectTimeout=5", "-o", "ServerAliveInterval=5", "-p", "\(link.port)",
+                    "\(link.user)@\(link.host)", "--",
                     mode == .maintenance ? "maintenance \(link.lease)" : mode.rawValue,
                 ], options)
             if outcome.status == 0, outcome.text.hasPrefix("ok \(mode.rawValue)") { return }
@@ -89,6 +92,8 @@ enum EdgeProbe {
         }
         throw BasculeError(
             .checkFailed, "the old edge does not show the maintenance page for \(domain): \(last)",
-            hint: "does another file in /etc/nginx/conf.d name this domain, or does the old system not use Nginx on port 80?")
+            hint:
+                "does another file in /etc/nginx/conf.d name this domain, or does the old system not use Nginx on port 80?"
+        )
     }
 }

@@ -17,13 +17,19 @@ package enum Install {
 
     /// - Parameter fleetKey: the controller's public key line, which may talk to the agent and nothing else.
     package static func run(fleetKey: String, paths: AgentPaths) throws {
-        guard getuid() == 0 else { throw BasculeError(.unsupported, "installing the agent needs root", hint: "log in as root, or use sudo") }
+        guard getuid() == 0 else {
+            throw BasculeError(.unsupported, "installing the agent needs root", hint: "log in as root, or use sudo")
+        }
         if getpwnam(AgentPaths.user) == nil {
             try Subprocess.require(
-                ["useradd", "--system", "--user-group", "--home-dir", "/nonexistent", "--no-create-home", "--shell", "/bin/sh", AgentPaths.user],
+                [
+                    "useradd", "--system", "--user-group", "--home-dir", "/nonexistent", "--no-create-home", "--shell",
+                    "/bin/sh", AgentPaths.user,
+                ],
                 "making the user \(AgentPaths.user)")
             // A locked password would also lock out keys under some PAM set-ups; `*` means no password at all.
-            try Subprocess.require(["usermod", "--password", "*", AgentPaths.user], "preparing the user \(AgentPaths.user)")
+            try Subprocess.require(
+                ["usermod", "--password", "*", AgentPaths.user], "preparing the user \(AgentPaths.user)")
         }
         try AuthorizedKeys.admit(fleetKey, command: "\(AgentPaths.program) connect", purpose: "controller")
         try DurableFile.makeDirectory("/etc/ssh/sshd_config.d", mode: 0o755)
@@ -38,9 +44,11 @@ package enum Install {
             }
             try Subprocess.require(["systemctl", "reload", "ssh"], "reloading sshd")
         }
-        try DurableFile.write(PackageResources.bascule_agent_service, to: "/etc/systemd/system/bascule-agent.service", mode: 0o644)
+        try DurableFile.write(
+            PackageResources.bascule_agent_service, to: "/etc/systemd/system/bascule-agent.service", mode: 0o644)
         try Subprocess.require(["systemctl", "daemon-reload"], "systemctl daemon-reload")
-        try Subprocess.require(["systemctl", "enable", "--quiet", "bascule-agent.service"], "enabling the agent's unit")
+        try Subprocess.require(
+            ["systemctl", "enable", "--quiet", "bascule-agent.service"], "enabling the agent's unit")
         try Subprocess.require(["systemctl", "restart", "bascule-agent.service"], "starting the agent")
         try waitForSocket(paths)
     }
@@ -64,7 +72,10 @@ package enum Install {
             }
             usleep(20_000)
         }
-        let log = try Subprocess.run(["journalctl", "-u", "bascule-agent", "-n", "20", "-o", "cat", "--no-pager"], Subprocess.Options())
-        throw BasculeError(.agentDown, "the agent was installed and does not answer", cause: log.cause(), hint: "look at: journalctl -u bascule-agent")
+        let log = try Subprocess.run(
+            ["journalctl", "-u", "bascule-agent", "-n", "20", "-o", "cat", "--no-pager"], Subprocess.Options())
+        throw BasculeError(
+            .agentDown, "the agent was installed and does not answer", cause: log.cause(),
+            hint: "look at: journalctl -u bascule-agent")
     }
 }

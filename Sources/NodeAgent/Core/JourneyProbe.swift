@@ -6,7 +6,8 @@ enum JourneyProbe {
     static func run(_ gate: JourneyGate, services: AgentServices) async throws -> JourneyResult {
         let secrets = try gate.secrets.mapValues { try services.secrets.resolve($0) }
         return try await Blocking.run {
-            let target = JourneyRunner.Target(baseURL: gate.baseURL, host: gate.host, headers: ["X-Forwarded-Proto": "https"])
+            let target = JourneyRunner.Target(
+                baseURL: gate.baseURL, host: gate.host, headers: ["X-Forwarded-Proto": "https"])
             return JourneyRunner(target).run(
                 gate.journey, variables: gate.variables, secrets: secrets, deadline: .seconds(gate.timeout))
         }

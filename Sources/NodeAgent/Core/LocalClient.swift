@@ -50,8 +50,11 @@ enum Console {
         if let edge = status.edge { print("old edge: \(edge.rawValue)") }
         if let t0 = status.t0 { print("migration attempt \(status.migrationAttempt): \(t0.rawValue)") }
         for activity in status.activities {
-            let state = activity.ended.map { "ended \($0.rawValue)" } ?? "running: \(activity.running.joined(separator: ", "))"
-            print("\(activity.segment)  \(activity.phase?.rawValue ?? "")  \(activity.stepsDone)/\(activity.stepsTotal)  \(state)")
+            let state =
+                activity.ended.map { "ended \($0.rawValue)" } ?? "running: \(activity.running.joined(separator: ", "))"
+            print(
+                "\(activity.segment)  \(activity.phase?.rawValue ?? "")  \(activity.stepsDone)/\(activity.stepsTotal)  \(state)"
+            )
         }
     }
 }

@@ -45,7 +45,8 @@ extension SegmentPerformer {
     private func fenceOrProve(_ task: DataTask, _ step: Step) async throws -> StepResult {
         let absent = StepResult(.satisfied, "the fence was never taken")
         switch task {
-        case .postgres(.fenceAcquire(let move, _)), .postgres(.fenceProve(let move, _)), .postgres(.fenceRelease(let move, _)):
+        case .postgres(.fenceAcquire(let move, _)), .postgres(.fenceProve(let move, _)),
+            .postgres(.fenceRelease(let move, _)):
             guard case .data(.postgres(.captured(let fence)))? = earlier(step, "-capture") else { return absent }
             let filled: PostgresTask =
                 switch task {
@@ -55,7 +56,8 @@ extension SegmentPerformer {
                 }
             return try await self.move(.postgres(filled), step)
         case .postgres(.verify(let move, source: nil)):
-            guard case .data(.postgres(.synced(let sync)))? = output(StepID("migration/sync/\(source(of: step))")) else {
+            guard case .data(.postgres(.synced(let sync)))? = output(StepID("migration/sync/\(source(of: step))"))
+            else {
                 return try await self.move(task, step)
             }
             return try await self.move(.postgres(.verify(move, source: sync.source)), step)
@@ -78,12 +80,16 @@ extension SegmentPerformer {
     /// The source that a step is about: the last part of its id, without what the step does with it.
     private func source(of step: Step) -> String {
         let name = step.id.rawValue.split(separator: "/").last.map(String.init) ?? ""
-        for end in ["-capture", "-fence", "-proof"] where name.hasSuffix(end) { return String(name.dropLast(end.count)) }
+        for end in ["-capture", "-fence", "-proof"] where name.hasSuffix(end) {
+            return String(name.dropLast(end.count))
+        }
         return name
     }
 
     /// What the freeze's step of the same source, and this end, has learnt.
-    private func earlier(_ step: Step, _ end: String) -> StepOutput? { output(StepID("migration/freeze/\(source(of: step))\(end)")) }
+    private func earlier(_ step: Step, _ end: String) -> StepOutput? {
+        output(StepID("migration/freeze/\(source(of: step))\(end)"))
+    }
 
     private func redisFence(_ step: Step) -> RedisFence? {
         guard case .data(.redis(let report))? = earlier(step, "-capture") else { return nil }
@@ -112,13 +118,17 @@ extension SegmentPerformer {
             (answer, who) = (.go, "approve: auto, every gate passed")
         } else if spec.ifAlone == .hold {
             while control.decision == nil, (lease.left ?? 0) > -3600 { try? await Task.sleep(for: .milliseconds(200)) }
-            (answer, who) = (control.decision ?? .noGo, control.decision == nil ? "nobody for an hour" : "the administrator")
+            (answer, who) = (
+                control.decision ?? .noGo, control.decision == nil ? "nobody for an hour" : "the administrator"
+            )
         } else {
             (answer, who) = (.noGo, "nobody answered; ifAlone: rollback")
         }
         let proof = evidence("go or no-go", "\(answer.rawValue) (\(who))", passed: answer == .go)
         guard answer == .go else {
-            let error = BasculeError(.noGo, "the decision was no-go: \(who)", hint: "the old system serves again; bascule apply starts another attempt")
+            let error = BasculeError(
+                .noGo, "the decision was no-go: \(who)",
+                hint: "the old system serves again; bascule apply starts another attempt")
             return StepResult(.failed, proof.value, error: error, evidence: [proof], output: .decision(answer))
         }
         return StepResult(.done, proof.value, evidence: [proof], output: .decision(answer))
@@ -129,7 +139,9 @@ extension SegmentPerformer {
         let attempt = segment.lease?.attempt ?? 0
         let state = try services.identity.decide(attempt: attempt, as: .open)
         guard state == .open else {
-            throw BasculeError(.alreadyDecided, "attempt \(attempt) of the migration was already rolled back", hint: "bascule apply starts another attempt")
+            throw BasculeError(
+                .alreadyDecided, "attempt \(attempt) of the migration was already rolled back",
+                hint: "bascule apply starts another attempt")
         }
         lease.end()
         // From here on there is only forward: a full disk or the like must not leave customers before a closed door.
@@ -149,10 +161,12 @@ extension SegmentPerformer {
     private func walk(_ gate: JourneyGate, _ step: Step) async throws -> StepResult {
         let result = try await JourneyProbe.run(gate, services: services)
         let proof = evidence(
-            "journey \(gate.journey.name)", result.line, threshold: "every step", passed: result.ok, measure: result.milliseconds, unit: "ms")
+            "journey \(gate.journey.name)", result.line, threshold: "every step", passed: result.ok,
+            measure: result.milliseconds, unit: "ms")
         guard result.ok else {
             let error = BasculeError(
-                .journeyFailed, "the journey \(gate.journey.name) failed: \(result.line)", hint: "look at the app's own journal on the node: journalctl -u 'bascule-*'")
+                .journeyFailed, "the journey \(gate.journey.name) failed: \(result.line)",
+                hint: "look at the app's own journal on the node: journalctl -u 'bascule-*'")
             return StepResult(.failed, result.line, error: error, evidence: [proof], output: .journey(result))
         }
         return StepResult(.done, result.line, evidence: [proof], output: .journey(result))

@@ -19,7 +19,8 @@ extension SegmentPerformer {
     /// Runs a data task and judges its report.
     func move(_ task: DataTask, _ step: Step) async throws -> StepResult {
         let report = try await run(task, step)
-        return DataJudge.judge(task, report, evidence: { self.evidence($0, $1, threshold: $2, passed: $3, measure: $4, unit: $5) })
+        return DataJudge.judge(
+            task, report, evidence: { self.evidence($0, $1, threshold: $2, passed: $3, measure: $4, unit: $5) })
     }
 
     /// Runs a data task in a child process of its own: its memory goes when it ends, cancelling kills its group.
@@ -37,14 +38,16 @@ extension SegmentPerformer {
             options.limit = 64 << 20
             options.isCancelled = { control.isCancelled }
             options.onLine = { line in
-                guard line.hasPrefix("P "), let progress = try? JSONDecoder().decode(MoveProgress.self, from: Data(line.utf8.dropFirst(2)))
+                guard line.hasPrefix("P "),
+                    let progress = try? JSONDecoder().decode(MoveProgress.self, from: Data(line.utf8.dropFirst(2)))
                 else { return }
                 sink.progress(StepProgress(step: step.id, line: progress.line, fraction: progress.fraction))
             }
             let outcome = try Subprocess.run([AgentPaths.program, "task"], options)
             guard let answer = try? JSONDecoder().decode(DataAnswer.self, from: Data(outcome.stdout)) else {
                 throw BasculeError(
-                    .commandFailed, "the data task ended with status \(outcome.status) and no answer", cause: outcome.cause(),
+                    .commandFailed, "the data task ended with status \(outcome.status) and no answer",
+                    cause: outcome.cause(),
                     hint: "run the same command again: it goes on where it stopped")
             }
             switch answer {

@@ -14,10 +14,17 @@ extension SegmentPerformer {
             while true {
                 do {
                     let now = try zone.addresses()
-                    if Set(now.addresses) == Set(zone.to), now.ttl == change.ttl { return StepResult(.satisfied, "\(change.name) is \(change.to.joined(separator: ", ")) already") }
+                    if Set(now.addresses) == Set(zone.to), now.ttl == change.ttl {
+                        return StepResult(.satisfied, "\(change.name) is \(change.to.joined(separator: ", ")) already")
+                    }
                     try zone.replace(from: change.from.isEmpty ? now.addresses : zone.from, ttl: change.ttl)
-                    return StepResult(.done, "\(change.name) \(change.type) \(change.to.joined(separator: ", ")), TTL \(change.ttl) s")
-                } catch let error as BasculeError where [.timedOut, .connectFailed, .dnsOutcomeUnknown].contains(error.code) && WallClock.monotonic() - start < 60 {
+                    return StepResult(
+                        .done, "\(change.name) \(change.type) \(change.to.joined(separator: ", ")), TTL \(change.ttl) s"
+                    )
+                } catch let error as BasculeError
+                    where [.timedOut, .connectFailed, .dnsOutcomeUnknown].contains(error.code)
+                    && WallClock.monotonic() - start < 60
+                {
                     usleep(500_000)
                 }
             }
@@ -31,10 +38,13 @@ extension SegmentPerformer {
             let zone = try Zone(change, services)
             let now = try zone.addresses()
             guard !now.addresses.isEmpty else {
-                throw BasculeError(.dnsFailed, "\(change.name) has no \(change.type) record at \(change.server)", hint: "is migration.dns.zone right?")
+                throw BasculeError(
+                    .dnsFailed, "\(change.name) has no \(change.type) record at \(change.server)",
+                    hint: "is migration.dns.zone right?")
             }
             guard now.ttl > change.ttl else { return StepResult(.satisfied, "its TTL is \(now.ttl) s already") }
-            try TTLNotes.note(change.name, TTLNotes.Note(oldTTL: now.ttl, loweredAt: WallClock.now()), paths: services.paths)
+            try TTLNotes.note(
+                change.name, TTLNotes.Note(oldTTL: now.ttl, loweredAt: WallClock.now()), paths: services.paths)
             try zone.replace(from: now.addresses, to: now.addresses, ttl: change.ttl)
             return StepResult(.done, "TTL \(now.ttl) s → \(change.ttl) s")
         }
@@ -43,7 +53,9 @@ extension SegmentPerformer {
     /// Every authoritative server answers with the lowered TTL, and one old TTL has passed since it was lowered.
     func checkDNS(_ change: DNSChange) async throws -> StepResult {
         let services = services
-        let wait = try TTLNotes.load(services.paths)[change.name].map { $0.loweredAt + Double($0.oldTTL) - WallClock.now() } ?? 0
+        let wait =
+            try TTLNotes.load(services.paths)[change.name].map { $0.loweredAt + Double($0.oldTTL) - WallClock.now() }
+            ?? 0
         if wait > 0 { try await Task.sleep(for: .seconds(min(wait, 86_400))) }
         return try await Blocking.run {
             let zone = try Zone(change, services)
@@ -52,13 +64,18 @@ extension SegmentPerformer {
                 let answer = try Zone.addresses(server, zone.port, zone.name, zone.type)
                 guard answer.ttl <= change.ttl, !answer.addresses.isEmpty else {
                     throw BasculeError(
-                        .dnsNotReady, "\(name) answers \(change.name) with a TTL of \(answer.ttl) s, not \(change.ttl) s",
+                        .dnsNotReady,
+                        "\(name) answers \(change.name) with a TTL of \(answer.ttl) s, not \(change.ttl) s",
                         hint: "wait until the change has reached every name server, then apply again")
                 }
             }
             let proof = Evidence(
-                "DNS TTL", value: "\(change.ttl) s or less at \(servers.count) name servers\(wait > 0 ? ", waited \(Int(wait)) s for caches" : "")", threshold: "\(change.ttl) s",
-                passed: true, time: WallClock.now(), origin: self.segment.node.rawValue, measure: Double(change.ttl), unit: "s")
+                "DNS TTL",
+                value:
+                    "\(change.ttl) s or less at \(servers.count) name servers\(wait > 0 ? ", waited \(Int(wait)) s for caches" : "")",
+                threshold: "\(change.ttl) s",
+                passed: true, time: WallClock.now(), origin: self.segment.node.rawValue, measure: Double(change.ttl),
+                unit: "s")
             return StepResult(.done, proof.value, evidence: [proof])
         }
     }
@@ -83,7 +100,8 @@ private struct Zone {
 
     init(_ change: DNSChange, _ services: AgentServices) throws {
         self.change = change
-        let server = try IPAddress(change.server) ?? SystemResolver().addresses(of: change.server, deadline: .seconds(10)).first
+        let server =
+            try IPAddress(change.server) ?? SystemResolver().addresses(of: change.server, deadline: .seconds(10)).first
         guard let server else { throw BasculeError(.dnsFailed, "the name server \(change.server) has no address") }
         client = DNSClient(server: server, port: UInt16(change.port))
         key = try TSIGKey(text: services.secrets.resolve(change.tsig))
@@ -93,17 +111,25 @@ private struct Zone {
     }
 
     /// What the server answers now.
-    func addresses() throws -> (addresses: [IPAddress], ttl: Int) { try Zone.addresses(client.server, port, name, type) }
+    func addresses() throws -> (addresses: [IPAddress], ttl: Int) {
+        try Zone.addresses(client.server, port, name, type)
+    }
 
-    static func addresses(_ server: IPAddress, _ port: UInt16, _ name: DNSName, _ type: DNSType) throws -> (addresses: [IPAddress], ttl: Int) {
+    static func addresses(_ server: IPAddress, _ port: UInt16, _ name: DNSName, _ type: DNSType) throws -> (
+        addresses: [IPAddress], ttl: Int
+    ) {
         let answer = try DNSClient(server: server, port: port).query(name, type, deadline: .seconds(5))
         let found = answer.records(type, at: name)
-        return (found.records.compactMap { if case .address(let address) = $0.data { address } else { nil } }, found.records.isEmpty ? 0 : Int(found.ttl))
+        return (
+            found.records.compactMap { if case .address(let address) = $0.data { address } else { nil } },
+            found.records.isEmpty ? 0 : Int(found.ttl)
+        )
     }
 
     func replace(from: [IPAddress], to: [IPAddress]? = nil, ttl: Int) throws {
         try client.update(
-            try DNSUpdate.replaceAddresses(of: name, zone: apex, from: from, to: to ?? self.to, ttl: UInt32(ttl)), key: key,
+            try DNSUpdate.replaceAddresses(of: name, zone: apex, from: from, to: to ?? self.to, ttl: UInt32(ttl)),
+            key: key,
             hmacSHA256: { HMAC.sha256(key: $0, $1) }, now: Int64(WallClock.now()), deadline: .seconds(5))
     }
 
@@ -128,7 +154,9 @@ enum TTLNotes {
         var loweredAt: Double
     }
 
-    static func load(_ paths: AgentPaths) throws -> [String: Note] { try DurableFile.load([String: Note].self, from: "\(paths.state)/ttl.json") ?? [:] }
+    static func load(_ paths: AgentPaths) throws -> [String: Note] {
+        try DurableFile.load([String: Note].self, from: "\(paths.state)/ttl.json") ?? [:]
+    }
 
     static func note(_ name: String, _ note: Note, paths: AgentPaths) throws {
         var notes = try load(paths)

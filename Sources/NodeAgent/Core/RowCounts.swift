@@ -20,9 +20,13 @@ enum RowCounts {
         options.user = move.targetUser
         options.deadline = .seconds(600)
         let outcome = try Subprocess.run(
-            ["psql", "-AtX", "-F", "\t", "-h", move.targetSocket, "-p", "\(move.targetPort)", "-d", move.targetDatabase, "-c", query], options)
+            [
+                "psql", "-AtX", "-F", "\t", "-h", move.targetSocket, "-p", "\(move.targetPort)", "-d",
+                move.targetDatabase, "-c", query,
+            ], options)
         guard outcome.status == 0 else {
-            throw BasculeError(.commandFailed, "the rows of \(move.targetDatabase) could not be counted", cause: outcome.cause())
+            throw BasculeError(
+                .commandFailed, "the rows of \(move.targetDatabase) could not be counted", cause: outcome.cause())
         }
         var counts: [String: Count] = [:]
         for line in outcome.text.split(separator: "\n") {

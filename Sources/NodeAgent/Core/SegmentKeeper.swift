@@ -65,14 +65,17 @@ package actor SegmentKeeper {
                 // The same compare-and-set as T0's: what is open is never rolled back, what is rolled back never opens.
                 guard let attempt = segment.lease?.attempt else { return }
                 guard try identity.decide(attempt: attempt, as: .rolledBack) == .rolledBack else {
-                    throw BasculeError(.alreadyDecided, "T0 has passed: nothing goes back by itself", hint: "bascule rollback says what going back would lose")
+                    throw BasculeError(
+                        .alreadyDecided, "T0 has passed: nothing goes back by itself",
+                        hint: "bascule rollback says what going back would lose")
                 }
             }
         ) { [audience] event in
             if case .journal(let record) = event { control.note(record.event) }
             audience.tell(event, of: segment.id)
         }
-        let performer = SegmentPerformer(segment: segment, services: services, control: control, history: history, sink: sink)
+        let performer = SegmentPerformer(
+            segment: segment, services: services, control: control, history: history, sink: sink)
         let executor = StepExecutor(
             steps: segment.steps, onFailure: segment.onFailure, history: history, journal: sink, performer: performer)
         running[segment.id] = Running(segment: segment, executor: executor, control: control)
@@ -117,7 +120,8 @@ package actor SegmentKeeper {
         } else if running[id] != nil {
             outcome = try await withCheckedThrowingContinuation { waiters[id, default: []].append($0) }
         } else {
-            throw BasculeError(.unknownSegment, "this node knows no segment \(id)", hint: "run bascule apply: it sends it again")
+            throw BasculeError(
+                .unknownSegment, "this node knows no segment \(id)", hint: "run bascule apply: it sends it again")
         }
         await seat.drain()
         return outcome
@@ -151,10 +155,12 @@ package actor SegmentKeeper {
         let current = steps.filter { state.running.contains($0.id) }
         let next = steps.first { !state.running.contains($0.id) && !state.done.contains($0.id) }
         return AgentStatus.Activity(
-            segment: running.segment.id, plan: running.segment.plan, phase: (current.first ?? next)?.phase ?? steps.last?.phase,
+            segment: running.segment.id, plan: running.segment.plan,
+            phase: (current.first ?? next)?.phase ?? steps.last?.phase,
             running: current.map(\.title), next: next?.title, stepsDone: state.done.count, stepsTotal: steps.count,
             isCompensating: state.isCompensating, waitingForDecision: state.isWaitingForDecision,
-            conducted: running.segment.lease != nil, leaseLeft: state.leaseEnds.map { max(0, $0 - WallClock.monotonic()) }, ended: ended)
+            conducted: running.segment.lease != nil,
+            leaseLeft: state.leaseEnds.map { max(0, $0 - WallClock.monotonic()) }, ended: ended)
     }
 }
 

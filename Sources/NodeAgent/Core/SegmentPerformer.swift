@@ -14,15 +14,19 @@ final class SegmentPerformer: StepPerformer {
     let lease: LeaseClock
     let edgeRenewal = EdgeRenewal()
 
-    init(segment: Segment, services: AgentServices, control: SegmentControl, history: ExecutionHistory, sink: SegmentSink) {
+    init(
+        segment: Segment, services: AgentServices, control: SegmentControl, history: ExecutionHistory, sink: SegmentSink
+    ) {
         (self.segment, self.services, self.control, self.sink) = (segment, services, control, sink)
         outputs = Mutex(history.results.compactMapValues(\.output))
         let begun = segment.steps.filter { history.begun.contains($0.id) }
         let opened = begun.contains { $0.phase == .open && history.results[$0.id]?.isGood == true }
-        lease = LeaseClock(segment.lease, control: control, alreadyFrozen: !opened && begun.contains { $0.phase == .freeze })
+        lease = LeaseClock(
+            segment.lease, control: control, alreadyFrozen: !opened && begun.contains { $0.phase == .freeze })
         // A maintenance page that an earlier life of this agent put up has to be kept up by this one.
         let words = begun.compactMap { step -> (EdgeLink, EdgeMode)? in
-            guard case .migrate(.edge(let link, let mode)) = step.action, history.results[step.id]?.isGood == true else { return nil }
+            guard case .migrate(.edge(let link, let mode)) = step.action, history.results[step.id]?.isGood == true
+            else { return nil }
             return history.compensations[step.id] == nil ? (link, mode) : nil
         }
         if let (link, mode) = words.last, mode == .maintenance { keepUp(link) }
@@ -44,8 +48,10 @@ final class SegmentPerformer: StepPerformer {
             if step.phase >= .freeze, step.phase < .open { try lease.check() }
             result = try await act(step.action, step, interrupted: interrupted)
         } catch {
-            let failure = BasculeError.wrapping(error, "the step failed").placed(at: .node(name: segment.node.rawValue, subject: step.title))
-            result = StepResult(failure.code == .changedUnderneath ? .refused : .failed, failure.message, error: failure)
+            let failure = BasculeError.wrapping(error, "the step failed").placed(
+                at: .node(name: segment.node.rawValue, subject: step.title))
+            result = StepResult(
+                failure.code == .changedUnderneath ? .refused : .failed, failure.message, error: failure)
         }
         Failpoint.hit("agent.step.end")
         result.seconds = WallClock.monotonic() - start
@@ -90,10 +96,12 @@ final class SegmentPerformer: StepPerformer {
 
     /// Seconds since 1970 and this node's name go into every piece of evidence.
     func evidence(
-        _ subject: String, _ value: String, threshold: String? = nil, passed: Bool, measure: Double? = nil, unit: String? = nil
+        _ subject: String, _ value: String, threshold: String? = nil, passed: Bool, measure: Double? = nil,
+        unit: String? = nil
     ) -> Evidence {
         Evidence(
-            subject, value: value, threshold: threshold, passed: passed, time: WallClock.now(), origin: segment.node.rawValue,
+            subject, value: value, threshold: threshold, passed: passed, time: WallClock.now(),
+            origin: segment.node.rawValue,
             measure: measure, unit: unit)
     }
 }

@@ -41,11 +41,16 @@ struct SnapshotKeeper: Sendable {
         defer { closedir(directory) }
         var found: [SnapshotInfo] = []
         while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-            guard name.hasSuffix(".json"), let snapshot = try DurableFile.load(Snapshot.self, from: "\(paths.snapshots)/\(name)") else { continue }
+            let name = withUnsafeBytes(of: entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            guard name.hasSuffix(".json"),
+                let snapshot = try DurableFile.load(Snapshot.self, from: "\(paths.snapshots)/\(name)")
+            else { continue }
             found.append(
                 SnapshotInfo(
-                    segment: SegmentID(String(name.dropLast(5))), plan: snapshot.plan, time: snapshot.time, resources: snapshot.order))
+                    segment: SegmentID(String(name.dropLast(5))), plan: snapshot.plan, time: snapshot.time,
+                    resources: snapshot.order))
         }
         return found.sorted { $0.time < $1.time }
     }
@@ -54,7 +59,8 @@ struct SnapshotKeeper: Sendable {
     func restore(_ segment: SegmentID, context: NodeContext) throws -> [ResourceID: String] {
         guard let snapshot = try DurableFile.load(Snapshot.self, from: path(segment)) else {
             throw BasculeError(
-                .unknownSegment, "this node has no configuration snapshot of \(segment)", hint: "bascule snapshot list shows what there is")
+                .unknownSegment, "this node has no configuration snapshot of \(segment)",
+                hint: "bascule snapshot list shows what there is")
         }
         var results: [ResourceID: String] = [:]
         for id in snapshot.order.reversed() {

@@ -38,9 +38,12 @@ enum UnixSocket {
         unlink(path)
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         let result = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) }
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
         }
-        guard result == 0, chmod(path, 0o660) == 0, chown(path, 0, group ?? 0) == 0, Glibc.listen(descriptor, 64) == 0 else {
+        guard result == 0, chmod(path, 0o660) == 0, chown(path, 0, group ?? 0) == 0, Glibc.listen(descriptor, 64) == 0
+        else {
             let failure = DurableFile.failure("listen at", path)
             close(descriptor)
             throw failure

@@ -16,7 +16,9 @@ enum Upgrade {
         let outcome = try Subprocess.run([AgentPaths.program, "version"], Subprocess.Options())
         guard outcome.status == 0 else {
             rename(previous, AgentPaths.program)
-            throw BasculeError(.commandFailed, "the uploaded program does not run here", cause: outcome.cause(), hint: "the previous one goes on")
+            throw BasculeError(
+                .commandFailed, "the uploaded program does not run here", cause: outcome.cause(),
+                hint: "the previous one goes on")
         }
         unlink("\(paths.blobs)/\(digest.rawValue)")
         // systemd starts the new program as soon as this one has answered and ended.

@@ -25,7 +25,10 @@ extension SegmentPerformer {
             }
             tripped = tripped ?? tail.tally.trip(criteria)
             let left = Int(end - WallClock.monotonic())
-            progress(step, "\(tail.tally.requests) requests, \(tail.tally.serverErrors) server errors, \(tail.tally.users.count) users, \(max(0, left)) s left", 1 - Double(left) / max(1, criteria.duration))
+            progress(
+                step,
+                "\(tail.tally.requests) requests, \(tail.tally.serverErrors) server errors, \(tail.tally.users.count) users, \(max(0, left)) s left",
+                1 - Double(left) / max(1, criteria.duration))
             try? await Task.sleep(for: .milliseconds(500))
         }
         if tripped == nil, criteria.dataLoss, let move = criteria.database {
@@ -33,21 +36,28 @@ extension SegmentPerformer {
         }
         let tally = tail.tally
         let report = WatchReport(
-            requests: tally.requests, serverErrors: tally.serverErrors, users: tally.users.count, usersUnableToLogIn: tally.usersOnlyFailing,
+            requests: tally.requests, serverErrors: tally.serverErrors, users: tally.users.count,
+            usersUnableToLogIn: tally.usersOnlyFailing,
             journeys: journeys, journeysFailed: failed, tripped: tripped)
-        let said = "\(tally.requests) requests, \(tally.serverErrors) server errors, \(tally.usersOnlyFailing) of \(tally.users.count) users unable to log in, \(journeys - failed) of \(journeys) journeys"
-        let proof = evidence("watch", tripped ?? said, threshold: "the declared criteria", passed: tripped == nil, measure: Double(tally.requests), unit: "requests")
+        let said =
+            "\(tally.requests) requests, \(tally.serverErrors) server errors, \(tally.usersOnlyFailing) of \(tally.users.count) users unable to log in, \(journeys - failed) of \(journeys) journeys"
+        let proof = evidence(
+            "watch", tripped ?? said, threshold: "the declared criteria", passed: tripped == nil,
+            measure: Double(tally.requests), unit: "requests")
         guard let tripped else { return StepResult(.done, said, evidence: [proof], output: .watch(report)) }
         let error = BasculeError(
             .watchTripped, "a criterion of the watch tripped: \(tripped)",
-            hint: "the new system goes on serving, because new writes exist on it; bascule rollback says what going back would lose")
+            hint:
+                "the new system goes on serving, because new writes exist on it; bascule rollback says what going back would lose"
+        )
         return StepResult(.failed, tripped, error: error, evidence: [proof], output: .watch(report))
     }
 
     /// Every table must still hold at least the rows of the fenced source, deletions by customers accounted for.
     private func lostRows(_ move: PostgresMove, _ step: Step) async throws -> String? {
         let synced: PostgresSyncReport? = outputs.withLock { known in
-            known.values.lazy.compactMap { if case .data(.postgres(.synced(let sync))) = $0 { sync } else { nil } }.first
+            known.values.lazy.compactMap { if case .data(.postgres(.synced(let sync))) = $0 { sync } else { nil } }
+                .first
         }
         guard let synced else { return nil }
         let rows = try await Blocking.run { try RowCounts.read(move) }
@@ -102,7 +112,9 @@ struct AccessTally {
         if let limit = criteria.serverErrors, requests >= 20, Double(serverErrors) > limit * Double(requests) {
             return "\(serverErrors) of \(requests) answers were server errors"
         }
-        if let limit = criteria.usersUnableToLogIn, users.count >= criteria.minimumUsers, Double(usersOnlyFailing) > limit * Double(users.count) {
+        if let limit = criteria.usersUnableToLogIn, users.count >= criteria.minimumUsers,
+            Double(usersOnlyFailing) > limit * Double(users.count)
+        {
             return "\(usersOnlyFailing) of \(users.count) users cannot log in"
         }
         return nil

@@ -31,7 +31,8 @@ package struct SealingKeyPair: Sendable {
     package static func seal(_ message: [UInt8], to publicKey: [UInt8]) throws -> [UInt8] {
         try Sodium.require()
         guard publicKey.count == Int(crypto_box_PUBLICKEYBYTES) else {
-            throw BasculeError(.invalidInput, "a sealing key has \(crypto_box_PUBLICKEYBYTES) bytes, not \(publicKey.count)")
+            throw BasculeError(
+                .invalidInput, "a sealing key has \(crypto_box_PUBLICKEYBYTES) bytes, not \(publicKey.count)")
         }
         var out = [UInt8](repeating: 0, count: message.count + crypto_box_sealbytes())
         crypto_box_seal(&out, message, UInt64(message.count), publicKey)
@@ -60,7 +61,8 @@ package struct SecretBox: Sendable {
     package init(key: [UInt8]) throws {
         try Sodium.require()
         guard key.count == Int(crypto_secretbox_KEYBYTES) else {
-            throw BasculeError(.invalidInput, "an encryption key has \(crypto_secretbox_KEYBYTES) bytes, not \(key.count)")
+            throw BasculeError(
+                .invalidInput, "an encryption key has \(crypto_secretbox_KEYBYTES) bytes, not \(key.count)")
         }
         self.key = key
     }
@@ -80,9 +82,11 @@ package struct SecretBox: Sendable {
         guard sealed.count >= overhead else { throw BasculeError(.cannotDecrypt, "an encrypted value is too short") }
         let cipher = Array(sealed[nonceSize...])
         var out = [UInt8](repeating: 0, count: sealed.count - overhead)
-        guard crypto_secretbox_open_easy(&out, cipher, UInt64(cipher.count), Array(sealed[..<nonceSize]), key) == 0 else {
+        guard crypto_secretbox_open_easy(&out, cipher, UInt64(cipher.count), Array(sealed[..<nonceSize]), key) == 0
+        else {
             throw BasculeError(
-                .cannotDecrypt, "an encrypted value does not open with this key", hint: "is this the store's own key file?")
+                .cannotDecrypt, "an encrypted value does not open with this key",
+                hint: "is this the store's own key file?")
         }
         return out
     }
@@ -118,7 +122,8 @@ package struct SigningKeyPair: Sendable {
 
     /// Whether `signature` was made over `message` by the holder of `publicKey`'s other half.
     package static func verify(_ signature: [UInt8], of message: [UInt8], by publicKey: [UInt8]) -> Bool {
-        guard Sodium.isReady, signature.count == Int(crypto_sign_BYTES), publicKey.count == Int(crypto_sign_PUBLICKEYBYTES)
+        guard Sodium.isReady, signature.count == Int(crypto_sign_BYTES),
+            publicKey.count == Int(crypto_sign_PUBLICKEYBYTES)
         else { return false }
         return crypto_sign_verify_detached(signature, message, UInt64(message.count), publicKey) == 0
     }

@@ -57,7 +57,8 @@ package actor StepExecutor {
     ///   - width: how many steps run at once at most.
     ///   - history: what an earlier run left in the journal.
     package init(
-        steps: [Step], onFailure: Segment.OnFailure, history: ExecutionHistory, width: Int = 4, journal: any ExecutionJournal,
+        steps: [Step], onFailure: Segment.OnFailure, history: ExecutionHistory, width: Int = 4,
+        journal: any ExecutionJournal,
         performer: any StepPerformer
     ) {
         (self.steps, self.onFailure, self.history, self.width) = (steps, onFailure, history, width)
@@ -89,8 +90,11 @@ package actor StepExecutor {
         }
         if opened { return nil }
         if let stopReason { return stopReason }
-        let first = steps.first { history.results[$0.id].map { $0.status == .failed || $0.status == .refused } ?? false }
-        return first.map { "\($0.title): \(history.results[$0.id]?.error?.message ?? "failed")" } ?? "steps were not reached"
+        let first = steps.first {
+            history.results[$0.id].map { $0.status == .failed || $0.status == .refused } ?? false
+        }
+        return first.map { "\($0.title): \(history.results[$0.id]?.error?.message ?? "failed")" }
+            ?? "steps were not reached"
     }
 
     private func note(_ event: ExecutionEvent) throws {
@@ -103,7 +107,8 @@ package actor StepExecutor {
             var running = 0
             var inFlight: Set<StepID> = []
             while true {
-                for step in steps where running < width && history.results[step.id] == nil && !inFlight.contains(step.id) {
+                for step in steps
+                where running < width && history.results[step.id] == nil && !inFlight.contains(step.id) {
                     switch readiness(of: step) {
                     case .wait: continue
                     case .skip(let reason):
@@ -114,7 +119,9 @@ package actor StepExecutor {
                         inFlight.insert(step.id)
                         running += 1
                         let performer = performer
-                        group.addTask { (step.id, await performer.perform(step, attempt: earlier + 1, interrupted: earlier > 0)) }
+                        group.addTask {
+                            (step.id, await performer.perform(step, attempt: earlier + 1, interrupted: earlier > 0))
+                        }
                     }
                 }
                 guard running > 0, let (id, result) = try await group.next() else {
@@ -149,7 +156,9 @@ package actor StepExecutor {
             guard let result = history.results[need] else { return .wait }
             if !result.isGood { return .skip("\(need) did not end well") }
         }
-        if onFailure == .compensate, history.results.values.contains(where: { $0.status == .failed || $0.status == .refused }) {
+        if onFailure == .compensate,
+            history.results.values.contains(where: { $0.status == .failed || $0.status == .refused })
+        {
             return .skip("an earlier step failed")
         }
         return .run
@@ -166,6 +175,7 @@ package actor StepExecutor {
             try note(.compensated(id, result))
             if !result.isGood { stuck = true }
         }
-        return SegmentOutcome(stuck ? .stuck : .rolledBack, results: history.results, compensations: history.compensations)
+        return SegmentOutcome(
+            stuck ? .stuck : .rolledBack, results: history.results, compensations: history.compensations)
     }
 }

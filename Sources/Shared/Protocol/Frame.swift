@@ -37,11 +37,14 @@ package struct Frame: Sendable, Equatable {
     /// The frame as bytes. Throws `protocol-violation` for a body over the limit.
     package func encoded() throws -> [UInt8] {
         guard body.count <= Frame.maximumBody else {
-            throw BasculeError(.protocolViolation, "a frame of \(body.count) bytes is over the limit of \(Frame.maximumBody)")
+            throw BasculeError(
+                .protocolViolation, "a frame of \(body.count) bytes is over the limit of \(Frame.maximumBody)")
         }
         var out: [UInt8] = []
         out.reserveCapacity(4 + Frame.headSize + body.count)
-        for shift in stride(from: 24, through: 0, by: -8) { out.append(UInt8(truncatingIfNeeded: (body.count + Frame.headSize) >> shift)) }
+        for shift in stride(from: 24, through: 0, by: -8) {
+            out.append(UInt8(truncatingIfNeeded: (body.count + Frame.headSize) >> shift))
+        }
         out.append(kind.rawValue)
         for shift in stride(from: 24, through: 0, by: -8) { out.append(UInt8(truncatingIfNeeded: id >> UInt32(shift))) }
         out.append(contentsOf: body)
@@ -71,7 +74,9 @@ package struct FrameDecoder: Sendable {
         var length = 0
         for index in 0..<4 { length = length << 8 | Int(buffer[start + index]) }
         guard length >= Frame.headSize, length <= Frame.headSize + Frame.maximumBody else {
-            throw BasculeError(.protocolViolation, "the peer announced a frame of \(length) bytes", hint: "is this really a Bascule agent?")
+            throw BasculeError(
+                .protocolViolation, "the peer announced a frame of \(length) bytes",
+                hint: "is this really a Bascule agent?")
         }
         guard buffer.count - start >= 4 + length else { return nil }
         guard let kind = FrameKind(rawValue: buffer[start + 4]) else {

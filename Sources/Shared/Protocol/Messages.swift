@@ -39,7 +39,8 @@ package struct Welcome: Hashable, Codable, Sendable {
     package var t0: T0State?
 
     package init(
-        version: Int, product: String, machine: String, architecture: String, sealingKey: String, capabilities: [String],
+        version: Int, product: String, machine: String, architecture: String, sealingKey: String,
+        capabilities: [String],
         secretsTag: String?, epoch: Int, migrationAttempt: Int, t0: T0State?
     ) {
         (self.version, self.product, self.machine, self.architecture) = (version, product, machine, architecture)

@@ -15,18 +15,29 @@ import Testing
 
     @Test func aFileNeedsItsNearestDirectoryItsOwnerAndEveryPackage() {
         let deep = wanted(.directory(DirectorySpec("/srv/shop/a/b")))
-        let own = wanted(.file(FileSpec("/srv/shop/a/b/c/d", "x", permissions: Permissions(owner: "shop", group: "www", mode: 0o640))))
-        #expect(needs(own, among: [directory, deep, user, group, deb("nginx"), file("/srv/shop/other")]) == [deep.id, user.id, group.id, "n/package:nginx"])
+        let own = wanted(
+            .file(
+                FileSpec("/srv/shop/a/b/c/d", "x", permissions: Permissions(owner: "shop", group: "www", mode: 0o640))))
+        #expect(
+            needs(own, among: [directory, deep, user, group, deb("nginx"), file("/srv/shop/other")]) == [
+                deep.id, user.id, group.id, "n/package:nginx",
+            ])
         #expect(needs(file("/srv/shopping/x"), among: [directory]).isEmpty)
     }
 
     @Test func aUnitNeedsTheFilesThatItReactsTo() {
         let web = unit("nginx.service", restartOn: ["/etc/a"], reloadOn: ["/etc/b"])
-        #expect(needs(web, among: [file("/etc/a"), file("/etc/b"), file("/etc/c"), deb("nginx")]) == ["n/file:/etc/a", "n/file:/etc/b", "n/package:nginx"])
+        #expect(
+            needs(web, among: [file("/etc/a"), file("/etc/b"), file("/etc/c"), deb("nginx")]) == [
+                "n/file:/etc/a", "n/file:/etc/b", "n/package:nginx",
+            ])
     }
 
     @Test func repositoriesComeBeforePackagesAndPackagesBeforeAllElse() {
-        let repository = wanted(.aptRepository(AptRepositorySpec("pgdg", uris: ["https://example.org"], suites: ["x"], components: ["main"], key: "k")))
+        let repository = wanted(
+            .aptRepository(
+                AptRepositorySpec("pgdg", uris: ["https://example.org"], suites: ["x"], components: ["main"], key: "k"))
+        )
         #expect(needs(deb("postgresql-15"), among: [repository, deb("nginx")]) == [repository.id])
         #expect(needs(repository, among: [deb("nginx")]).isEmpty)
         #expect(needs(group, among: [deb("nginx"), repository]) == ["n/package:nginx"])
@@ -48,10 +59,18 @@ import Testing
     }
 
     @Test func aCircleIsAnErrorThatNamesIt() {
-        let circle = [file("/a", requires: ["n/file:/b"]), file("/b", requires: ["n/file:/c"]), file("/c", requires: ["n/file:/a"]), file("/d", requires: ["n/file:/a"])]
-        let error = #expect(throws: BasculeError.self) { try ResourcePlanner(node: "n", desired: circle, observations: nil) }
+        let circle = [
+            file("/a", requires: ["n/file:/b"]), file("/b", requires: ["n/file:/c"]),
+            file("/c", requires: ["n/file:/a"]), file("/d", requires: ["n/file:/a"]),
+        ]
+        let error = #expect(throws: BasculeError.self) {
+            try ResourcePlanner(node: "n", desired: circle, observations: nil)
+        }
         #expect(error?.code == .invalidInput)
         #expect(error?.message.contains("n/file:/a → n/file:/b → n/file:/c → n/file:/a") == true)
-        #expect(code { try ResourcePlanner(node: "n", desired: circle.dropFirst().dropLast() + [file("/a")], observations: nil) } == nil)
+        #expect(
+            code {
+                try ResourcePlanner(node: "n", desired: circle.dropFirst().dropLast() + [file("/a")], observations: nil)
+            } == nil)
     }
 }

@@ -11,7 +11,11 @@ import Testing
         // Sync and validate of different sources may overlap: a source is compared as soon as it was copied.
         let phases = steps.map { $0.phase == .validate ? .sync : $0.phase }
         #expect(phases == phases.sorted())
-        #expect(Set(steps.map(\.phase)) == [.install, .copy, .rehearseSmoke, .freeze, .sync, .validate, .smoke, .decide, .switch, .open, .watch, .finish])
+        #expect(
+            Set(steps.map(\.phase)) == [
+                .install, .copy, .rehearseSmoke, .freeze, .sync, .validate, .smoke, .decide, .switch, .open, .watch,
+                .finish,
+            ])
         #expect(Set(steps.map(\.id)).count == steps.count)
         #expect(outline.conductor == "vps1")
         #expect(steps.filter(\.phase.isConducted).allSatisfy { $0.node == "vps1" })
@@ -34,10 +38,14 @@ import Testing
             let source = step.id.rawValue.split(separator: "/").last
             let needed = Set(
                 steps.filter { other in
-                    if step.phase == .validate, other.phase == .sync { return other.id.rawValue.split(separator: "/").last == source }
+                    if step.phase == .validate, other.phase == .sync {
+                        return other.id.rawValue.split(separator: "/").last == source
+                    }
                     return other.phase < step.phase
                 }.map(\.id))
-            #expect(needed.isSubset(of: before(step)), "\(step.id) does not wait for \(needed.subtracting(before(step)).sorted())")
+            #expect(
+                needed.isSubset(of: before(step)),
+                "\(step.id) does not wait for \(needed.subtracting(before(step)).sorted())")
         }
         #expect(steps.filter(\.requires.isEmpty).map(\.id) == ["migration/freeze/maintenance"])
     }
@@ -47,7 +55,9 @@ import Testing
         for step in steps where step.phase.isConducted {
             let needed: Bool
             switch step.action {
-            case .migrate(.edge), .migrate(.switchDNS), .migrate(.fence(.postgres(.fenceAcquire))), .migrate(.fence(.redis(.fenceAcquire))): needed = true
+            case .migrate(.edge), .migrate(.switchDNS), .migrate(.fence(.postgres(.fenceAcquire))),
+                .migrate(.fence(.redis(.fenceAcquire))):
+                needed = true
             default: needed = false
             }
             #expect((step.compensation != nil) == needed, "\(step.id)")
@@ -63,7 +73,10 @@ import Testing
             default: break
             }
         }
-        #expect(steps.filter { $0.phase > .decide && $0.phase.isConducted && $0.phase >= .open }.allSatisfy { $0.compensation == nil })
+        #expect(
+            steps.filter { $0.phase > .decide && $0.phase.isConducted && $0.phase >= .open }.allSatisfy {
+                $0.compensation == nil
+            })
     }
 
     @Test func addressesNamesAndPoliciesReachTheSteps() throws {
@@ -71,9 +84,15 @@ import Testing
         let planner = try #require(try MigrationPlanner(context))
         #expect(planner.lease == MigrationLease(seconds: 1800, ifAlone: .rollback, attempt: 3))
         let steps = try planner.plan().steps
-        let edges = steps.compactMap { step in if case .migrate(.edge(let link, _)) = step.action { link } else { nil } }
-        #expect(Set(edges) == [EdgeLink(host: "10.9.0.2", port: 2222, user: "bascule", hostKey: "ssh-ed25519 AAAA", lease: 60)])
-        let watches = steps.compactMap { step in if case .migrate(.watch(let criteria)) = step.action { criteria } else { nil } }
+        let edges = steps.compactMap { step in if case .migrate(.edge(let link, _)) = step.action { link } else { nil }
+        }
+        #expect(
+            Set(edges) == [
+                EdgeLink(host: "10.9.0.2", port: 2222, user: "bascule", hostKey: "ssh-ed25519 AAAA", lease: 60)
+            ])
+        let watches = steps.compactMap { step in
+            if case .migrate(.watch(let criteria)) = step.action { criteria } else { nil }
+        }
         let watch = try #require(watches.first)
         #expect(watch.duration == context.fleet.migration?.rollback.watch.seconds)
         #expect(watch.usersUnableToLogIn == 0.1)
@@ -81,21 +100,36 @@ import Testing
         #expect(watch.dataLoss)
         #expect(watch.minimumUsers == 20)
         #expect(watch.loginPath == "/api/login" && watch.journey != nil && watch.database?.targetDatabase == "shop")
-        #expect(steps.contains { $0.action == .migrate(.forgetSecrets(["SOURCE_DATABASE_URL", "SOURCE_REDIS_URL", "SOURCE_UPLOADS_KEY"])) })
-        #expect(steps.contains { $0.action == .migrate(.decide(DecisionSpec(automatic: true, patience: 900, ifAlone: .rollback))) })
+        #expect(
+            steps.contains {
+                $0.action
+                    == .migrate(.forgetSecrets(["SOURCE_DATABASE_URL", "SOURCE_REDIS_URL", "SOURCE_UPLOADS_KEY"]))
+            })
+        #expect(
+            steps.contains {
+                $0.action == .migrate(.decide(DecisionSpec(automatic: true, patience: 900, ifAlone: .rollback)))
+            })
     }
 
     @Test func anUnknownAddressIsPlannedAsSuch() throws {
         var context = try Example.context()
         context.addresses = [:]
         let steps = try #require(try MigrationPlanner(context)).plan().steps
-        #expect(steps.contains { if case .migrate(.switchDNS(let change)) = $0.action { change.to == ["address-of.vps1"] } else { false } })
+        #expect(
+            steps.contains {
+                if case .migrate(.switchDNS(let change)) = $0.action { change.to == ["address-of.vps1"] } else { false }
+            })
     }
 
     @Test func everyRecordIsSwitchedAndSwitchedBack() throws {
-        let steps = try Example.plan(replacing: ["shop.example: {A: vps1}": "shop.example: {A: vps1, AAAA: \"2001:db8::7\"}\n      www.shop.example: {A: vps1}"]).steps
+        let steps = try Example.plan(replacing: [
+            "shop.example: {A: vps1}":
+                "shop.example: {A: vps1, AAAA: \"2001:db8::7\"}\n      www.shop.example: {A: vps1}"
+        ]).steps
         #expect(Set(steps.map(\.id)).count == steps.count, "two steps have one id: the second would never run")
-        let switched = steps.compactMap { step in if case .migrate(.switchDNS(let change)) = step.action { "\(change.name) \(change.type)" } else { nil } }
+        let switched = steps.compactMap { step in
+            if case .migrate(.switchDNS(let change)) = step.action { "\(change.name) \(change.type)" } else { nil }
+        }
         #expect(switched.sorted() == ["shop.example A", "shop.example AAAA", "www.shop.example A"])
     }
 
@@ -122,7 +156,10 @@ import Testing
 
     @Test func mySQLIsRefusedByName() throws {
         let error = #expect(throws: BasculeError.self) {
-            try Example.plan(replacing: ["database: {postgres: !secret SOURCE_DATABASE_URL, into: shop, schemas: [public, audit]}": "legacy: {mysql: !secret SOURCE_DATABASE_URL, into: shop}"])
+            try Example.plan(replacing: [
+                "database: {postgres: !secret SOURCE_DATABASE_URL, into: shop, schemas: [public, audit]}":
+                    "legacy: {mysql: !secret SOURCE_DATABASE_URL, into: shop}"
+            ])
         }
         #expect(error?.code == .migrationRefused)
         #expect(error?.message.contains("legacy") == true && error?.message.contains("MySQL") == true)

@@ -37,7 +37,9 @@ import Testing
 
     @Test func packagesOfANodeAreOneStepBeforeWhatNeedsThem() throws {
         let all = [deb("nginx"), deb("redis"), deb("old", .absent), deb("there"), configuration, web]
-        let seenAll = all.map { seen($0, !["n/package:nginx", "n/package:redis", configuration.id, web.id].contains($0.id)) }
+        let seenAll = all.map {
+            seen($0, !["n/package:nginx", "n/package:redis", configuration.id, web.id].contains($0.id))
+        }
         let result = try ResourcePlanner(node: "n", desired: all, observations: seenAll).plan()
         let packages = try #require(result["n/packages"])
         #expect(packages.items.map(\.desired.id) == ["n/package:nginx", "n/package:redis", "n/package:old"])
@@ -49,7 +51,10 @@ import Testing
     }
 
     @Test func packagesFromANewRepositoryAreConditional() throws {
-        let repository = wanted(.aptRepository(AptRepositorySpec("pgdg", uris: ["https://example.org"], suites: ["x"], components: ["main"], key: "k")))
+        let repository = wanted(
+            .aptRepository(
+                AptRepositorySpec("pgdg", uris: ["https://example.org"], suites: ["x"], components: ["main"], key: "k"))
+        )
         let result = try plan([repository, deb("nginx")], changed: [repository.id, "n/package:nginx"])
         #expect(result["n/packages"]?.requires == [StepID(repository.id.rawValue)])
         #expect(result["n/packages"]?.certainty == .conditional(reason: "after n/aptRepository:pgdg"))
@@ -57,14 +62,17 @@ import Testing
     }
 
     @Test func withoutAnAgentEverythingIsConditional() throws {
-        let result = try ResourcePlanner(node: "n", desired: [deb("nginx"), configuration, web], observations: nil).plan()
+        let result = try ResourcePlanner(node: "n", desired: [deb("nginx"), configuration, web], observations: nil)
+            .plan()
         #expect(result.steps.count == 3 && result.satisfied.isEmpty)
         #expect(result.steps.allSatisfy { $0.certainty == .conditional(reason: "the node has no agent yet") })
         #expect(result.steps.allSatisfy { $0.items.allSatisfy { $0.before == nil && $0.change == nil } })
     }
 
     @Test func whatCannotBeObservedIsConditionalWithItsReason() throws {
-        let observations = [Observation(id: configuration.id, observed: .unobservable(reason: "permission denied"), digest: "x")]
+        let observations = [
+            Observation(id: configuration.id, observed: .unobservable(reason: "permission denied"), digest: "x")
+        ]
         let result = try ResourcePlanner(node: "n", desired: [configuration], observations: observations).plan()
         #expect(result.steps.map(\.certainty) == [.conditional(reason: "permission denied")])
     }
@@ -85,7 +93,9 @@ import Testing
 
     /// What does not change in between still carries the order.
     @Test func orderGoesThroughWhatIsSatisfied() throws {
-        let (first, middle, last) = (file("/1"), file("/2", requires: ["n/file:/1"]), file("/3", requires: ["n/file:/2"]))
+        let (first, middle, last) = (
+            file("/1"), file("/2", requires: ["n/file:/1"]), file("/3", requires: ["n/file:/2"])
+        )
         let result = try plan([last, middle, first], changed: [first.id, last.id])
         #expect(result["n/file:/3"]?.requires == ["n/file:/1"])
     }
@@ -95,14 +105,19 @@ import Testing
         let app = wanted(
             .app(
                 AppSpec(
-                    app: "shop", release: "r", root: "/srv/shop", ports: [3000], unit: "bascule-shop", healthPath: "/healthz", healthTimeout: 5, drain: 1,
+                    app: "shop", release: "r", root: "/srv/shop", ports: [3000], unit: "bascule-shop",
+                    healthPath: "/healthz", healthTimeout: 5, drain: 1,
                     upstreamFile: nil, upstream: "shop")))
         let appUnit = unit("bascule-shop@.service", restartOn: ["/etc/env"])
         let env = file("/etc/env")
         for order in [[app, appUnit, env], [env, appUnit, app]] {
             let observations = order.map { desired -> Observation in
                 if case .app = desired.resource {
-                    return Observation(id: desired.id, observed: .app(AppObserved(current: "r", upToDate: [3000], healthy: [3000], upstreamPorts: [3000])), digest: "x")
+                    return Observation(
+                        id: desired.id,
+                        observed: .app(
+                            AppObserved(current: "r", upToDate: [3000], healthy: [3000], upstreamPorts: [3000])),
+                        digest: "x")
                 }
                 return seen(desired, desired.id != env.id)
             }

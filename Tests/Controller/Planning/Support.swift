@@ -10,8 +10,12 @@ func wanted(_ resource: Resource, requires: [ResourceID] = []) -> DesiredResourc
     DesiredResource(resource, on: "n", requires: requires, origin: "test")
 }
 
-func deb(_ name: String, _ state: Presence = .present) -> DesiredResource { wanted(.package(PackageSpec(name, state: state))) }
-func file(_ path: String, requires: [ResourceID] = []) -> DesiredResource { wanted(.file(FileSpec(path, "x")), requires: requires) }
+func deb(_ name: String, _ state: Presence = .present) -> DesiredResource {
+    wanted(.package(PackageSpec(name, state: state)))
+}
+func file(_ path: String, requires: [ResourceID] = []) -> DesiredResource {
+    wanted(.file(FileSpec(path, "x")), requires: requires)
+}
 func unit(_ name: String, restartOn: [String] = [], reloadOn: [String] = []) -> DesiredResource {
     wanted(.unit(UnitSpec(name, reloadOn: reloadOn, restartOn: restartOn)))
 }
@@ -23,12 +27,16 @@ private let b = Digest(rawValue: String(repeating: "b", count: 64))
 func seen(_ desired: DesiredResource, _ asDesired: Bool) -> Observation {
     let observed: Observed =
         switch desired.resource {
-        case .package: .package(PackageObserved(version: asDesired ? "1" : nil, status: asDesired ? "installed" : "not-installed"))
-        case .file(let spec): .file(FileObserved(type: .file, permissions: spec.permissions, digest: asDesired ? a : b, desiredDigest: a))
+        case .package:
+            .package(PackageObserved(version: asDesired ? "1" : nil, status: asDesired ? "installed" : "not-installed"))
+        case .file(let spec):
+            .file(FileObserved(type: .file, permissions: spec.permissions, digest: asDesired ? a : b, desiredDigest: a))
         case .unit: .unit(UnitObserved(load: "loaded", active: asDesired ? "active" : "inactive", unitFile: "enabled"))
-        case .aptRepository: .aptRepository(AptRepositoryObserved(digest: asDesired ? a : nil, desiredDigest: a, fetched: asDesired))
+        case .aptRepository:
+            .aptRepository(AptRepositoryObserved(digest: asDesired ? a : nil, desiredDigest: a, fetched: asDesired))
         case .command: .command(CommandObserved(done: asDesired))
-        case .sysctl(let spec): .sysctl(SysctlObserved(live: asDesired ? spec.value : "other", saved: spec.value, writable: false))
+        case .sysctl(let spec):
+            .sysctl(SysctlObserved(live: asDesired ? spec.value : "other", saved: spec.value, writable: false))
         default: .unobservable(reason: "not in these tests")
         }
     return Observation(id: desired.id, observed: observed, digest: a)
@@ -36,7 +44,9 @@ func seen(_ desired: DesiredResource, _ asDesired: Bool) -> Observation {
 
 /// A plan of one node, where `changed` are not as desired.
 func plan(_ resources: [DesiredResource], changed: Set<ResourceID>) throws -> ResourcePlanner.Result {
-    try ResourcePlanner(node: "n", desired: resources, observations: resources.map { seen($0, !changed.contains($0.id)) }).plan()
+    try ResourcePlanner(
+        node: "n", desired: resources, observations: resources.map { seen($0, !changed.contains($0.id)) }
+    ).plan()
 }
 
 extension ResourcePlanner.Result {
@@ -57,9 +67,13 @@ func code(_ body: () throws -> some Any) -> ErrorCode? {
 
 /// The example's migration, its text changed as a test likes.
 enum Example {
-    static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../../Examples/girlycrea").standardizedFileURL.path
+    static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(
+        "../../../Examples/girlycrea"
+    ).standardizedFileURL.path
 
-    static func context(replacing: [String: String] = [:], _ adjust: (inout Fleet) -> Void = { _ in }) throws -> MigrationContext {
+    static func context(replacing: [String: String] = [:], _ adjust: (inout Fleet) -> Void = { _ in }) throws
+        -> MigrationContext
+    {
         var text = try String(contentsOfFile: folder + "/fleet.yaml", encoding: .utf8)
         for (old, new) in replacing {
             guard text.contains(old) else { throw BasculeError(.defect, "the example does not hold \(old)") }
@@ -69,17 +83,24 @@ enum Example {
         adjust(&parsed.fleet)
         var compile = CompileContext(fleet: parsed.fleet, positions: parsed.positions, digest: { Digest(of: $0) })
         compile.addresses = ["saas": "10.9.0.2", "vps1": "10.9.0.3"]
-        for app in parsed.fleet.apps.keys { compile.archives[app] = SourceArchive(digest: Digest(of: "source"), size: 10) }
+        for app in parsed.fleet.apps.keys {
+            compile.archives[app] = SourceArchive(digest: Digest(of: "source"), size: 10)
+        }
         let journey = try JourneyFile.parse(path: folder + "/journeys/shop.yaml")
         return MigrationContext(
-            fleet: parsed.fleet, compiled: try Catalogue.compile(compile), addresses: ["saas": "10.9.0.2", "vps1": "10.9.0.3"],
+            fleet: parsed.fleet, compiled: try Catalogue.compile(compile),
+            addresses: ["saas": "10.9.0.2", "vps1": "10.9.0.3"],
             hostKeys: ["saas": "ssh-ed25519 AAAA"], ports: ["saas": 2222],
             journeys: Dictionary(uniqueKeysWithValues: parsed.fleet.apps.keys.map { ($0, journey) }), attempt: 3,
             records: ["shop.example/A": ["10.9.0.2"]])
     }
 
-    static func plan(replacing: [String: String] = [:], _ adjust: (inout Fleet) -> Void = { _ in }) throws -> (steps: [Step], outline: MigrationOutline) {
-        guard let planner = try MigrationPlanner(try context(replacing: replacing, adjust)) else { throw BasculeError(.defect, "no migration") }
+    static func plan(replacing: [String: String] = [:], _ adjust: (inout Fleet) -> Void = { _ in }) throws -> (
+        steps: [Step], outline: MigrationOutline
+    ) {
+        guard let planner = try MigrationPlanner(try context(replacing: replacing, adjust)) else {
+            throw BasculeError(.defect, "no migration")
+        }
         return try planner.plan()
     }
 }

@@ -34,7 +34,9 @@ import Testing
 
     @Test func aNodeComesBackAsItWas() throws {
         var node = NodeRecord(name: "vps1")
-        (node.machine, node.hostKeys, node.sealingKey, node.architecture) = ("m", ["ssh-ed25519 AAAA", "x y"], "00", "x86_64")
+        (node.machine, node.hostKeys, node.sealingKey, node.architecture) = (
+            "m", ["ssh-ed25519 AAAA", "x y"], "00", "x86_64"
+        )
         (node.address, node.port, node.agent, node.secretsTag) = ("192.0.2.1", 2222, "0.1.0", "t")
         let store = try folder.open()
         #expect(try store.node("vps1") == NodeRecord(name: "vps1"))
@@ -49,8 +51,10 @@ import Testing
     }
 
     static let facts = NodeFacts(
-        hostname: "h", machineID: "m", system: "debian", systemVersion: "12", codename: "bookworm", systemName: "Debian", kernel: "6.1", architecture: "x86_64",
-        processors: 2, memory: 1, memoryAvailable: 1, disks: [], addresses: [], defaultInterface: nil, services: nil, packageCount: 0, packages: [:],
+        hostname: "h", machineID: "m", system: "debian", systemVersion: "12", codename: "bookworm",
+        systemName: "Debian", kernel: "6.1", architecture: "x86_64",
+        processors: 2, memory: 1, memoryAvailable: 1, disks: [], addresses: [], defaultInterface: nil, services: nil,
+        packageCount: 0, packages: [:],
         bootID: "b", uptime: 1, clock: 1)
 
     @Test func factsStayWhenTheRecordIsSavedAgain() throws {
@@ -99,22 +103,36 @@ import Testing
         let store = try folder.open()
         try store.save(plan("p1"))
         try store.begin("r1", of: "p1", through: nil)
-        for (id, serial) in [("s3", 30), ("s1", 4), ("s2", 5)] { try store.save(segment(SegmentID(id), run: "r1", serial: serial)) }
+        for (id, serial) in [("s3", 30), ("s1", 4), ("s2", 5)] {
+            try store.save(segment(SegmentID(id), run: "r1", serial: serial))
+        }
         try store.save(segment("s1", run: "r1", serial: 99))
         let outcome = SegmentOutcome(.stuck, results: ["a": StepResult(.failed)])
         try store.end("s1", outcome)
         let all = try store.segments(of: "r1")
-        #expect(all.map(\.segment) == [segment("s1", run: "r1", serial: 4), segment("s2", run: "r1", serial: 5), segment("s3", run: "r1", serial: 30)])
+        #expect(
+            all.map(\.segment) == [
+                segment("s1", run: "r1", serial: 4), segment("s2", run: "r1", serial: 5),
+                segment("s3", run: "r1", serial: 30),
+            ])
         #expect(all.map(\.outcome) == [outcome, nil, nil])
         #expect(try store.openSegments().map(\.id) == ["s2", "s3"])
     }
 
     @Test func addingAJournalRecordAgainChangesNothing() throws {
         let store = try folder.open()
-        let proofs = [Evidence("rows", value: "3", passed: true, time: 5, origin: "vps1"), Evidence("keys", value: "2", passed: false, time: 4, origin: "vps1")]
+        let proofs = [
+            Evidence("rows", value: "3", passed: true, time: 5, origin: "vps1"),
+            Evidence("keys", value: "2", passed: false, time: 4, origin: "vps1"),
+        ]
         for _ in 0..<3 {
-            try store.add(JournalRecord(sequence: 1, time: 1, segment: "s1", event: .accepted(segment("s1", run: "r1", serial: 1))), of: "r1", node: "vps1")
-            try store.add(JournalRecord(sequence: 2, time: 2, segment: "s1", event: .started("step", attempt: 1)), of: "r1", node: "vps1")
+            try store.add(
+                JournalRecord(
+                    sequence: 1, time: 1, segment: "s1", event: .accepted(segment("s1", run: "r1", serial: 1))),
+                of: "r1", node: "vps1")
+            try store.add(
+                JournalRecord(sequence: 2, time: 2, segment: "s1", event: .started("step", attempt: 1)), of: "r1",
+                node: "vps1")
             try store.add(finished(3, proofs, time: 3), of: "r1", node: "vps1")
         }
         let events = try folder.open().events(of: "r1")

@@ -100,7 +100,9 @@ import Testing
         try fill()
         var data = try Data(contentsOf: URL(fileURLWithPath: folder.path))
         // Every page but the first two: some hold rows, some an index.
-        for page in stride(from: 4096 * 2, to: data.count - 64, by: 4096) { data.replaceSubrange(page..<(page + 64), with: Data(repeating: 0xFF, count: 64)) }
+        for page in stride(from: 4096 * 2, to: data.count - 64, by: 4096) {
+            data.replaceSubrange(page..<(page + 64), with: Data(repeating: 0xFF, count: 64))
+        }
         try data.write(to: URL(fileURLWithPath: folder.path))
         #expect(code { try folder.open().check() } == .storeDamaged)
     }
@@ -122,10 +124,14 @@ import Testing
         let lock = folder.path + ".lock"
         let holder = Process()
         holder.executableURL = URL(fileURLWithPath: "/usr/bin/flock")
-        holder.arguments = ["--exclusive", "--no-fork", lock, "sh", "-c", "echo 'alice@laptop pid 4711' > \"$0\"; exec sleep 60", lock]
+        holder.arguments = [
+            "--exclusive", "--no-fork", lock, "sh", "-c", "echo 'alice@laptop pid 4711' > \"$0\"; exec sleep 60", lock,
+        ]
         try holder.run()
         defer { if holder.isRunning { kill(holder.processIdentifier, SIGKILL) } }
-        for _ in 0..<400 where (try? String(contentsOfFile: lock, encoding: .utf8))?.contains("alice") != true { usleep(10_000) }
+        for _ in 0..<400 where (try? String(contentsOfFile: lock, encoding: .utf8))?.contains("alice") != true {
+            usleep(10_000)
+        }
         let error = #expect(throws: BasculeError.self) { try StoreLease(beside: folder.path) }
         #expect(error?.message.contains("alice@laptop pid 4711") == true)
         kill(holder.processIdentifier, SIGKILL)

@@ -34,7 +34,9 @@ func code(_ body: () throws -> some Any) -> ErrorCode? {
 }
 
 func plan(_ id: PlanID, steps: [Step] = []) -> Plan {
-    Plan(id: id, fleet: "girlycrea", topology: "single", revision: "ab", created: 12.5, steps: steps, satisfied: ["n/file:/a": "same"])
+    Plan(
+        id: id, fleet: "girlycrea", topology: "single", revision: "ab", created: 12.5, steps: steps,
+        satisfied: ["n/file:/a": "same"])
 }
 
 func segment(_ id: SegmentID, run: RunID, serial: Int) -> Segment {
@@ -42,5 +44,7 @@ func segment(_ id: SegmentID, run: RunID, serial: Int) -> Segment {
 }
 
 func finished(_ sequence: Int, _ evidence: [Evidence] = [], time: Double = 1) -> JournalRecord {
-    JournalRecord(sequence: sequence, time: time, segment: "s1", event: .finished("step", StepResult(.done, "ok", evidence: evidence)))
+    JournalRecord(
+        sequence: sequence, time: time, segment: "s1",
+        event: .finished("step", StepResult(.done, "ok", evidence: evidence)))
 }

@@ -33,7 +33,9 @@ import Testing
         #expect(code { try open().meet(epoch: 4, holder: "a") } == .staleController)
     }
 
-    @Test(arguments: [(T0State.open, T0State.rolledBack), (.rolledBack, .open)]) func theFirstDecisionHolds(first: T0State, second: T0State) throws {
+    @Test(arguments: [(T0State.open, T0State.rolledBack), (.rolledBack, .open)]) func theFirstDecisionHolds(
+        first: T0State, second: T0State
+    ) throws {
         let identity = try open()
         try identity.begin(attempt: 1)
         #expect(identity.attempt?.t0 == .pending)
@@ -67,7 +69,11 @@ import Testing
             let identity = try open()
             try identity.begin(attempt: round)
             let answers = try await withThrowingTaskGroup(of: T0State.self) { group in
-                for index in 0..<16 { group.addTask { try identity.decide(attempt: round, as: index.isMultiple(of: 2) ? .open : .rolledBack) } }
+                for index in 0..<16 {
+                    group.addTask {
+                        try identity.decide(attempt: round, as: index.isMultiple(of: 2) ? .open : .rolledBack)
+                    }
+                }
                 return try await group.reduce(into: Set<T0State>()) { $0.insert($1) }
             }
             #expect(answers.count == 1)
@@ -77,7 +83,9 @@ import Testing
     @Test func theEpochNeverFallsHoweverManyGreetAtOnce() throws {
         let identity = try open()
         for round in 0..<20 {
-            DispatchQueue.concurrentPerform(iterations: 16) { index in try? identity.meet(epoch: round * 16 + (index * 7) % 16, holder: "x") }
+            DispatchQueue.concurrentPerform(iterations: 16) { index in
+                try? identity.meet(epoch: round * 16 + (index * 7) % 16, holder: "x")
+            }
             #expect(identity.epoch == round * 16 + 15)
         }
     }
@@ -85,7 +93,8 @@ import Testing
     @Test func secretsAreOpenedOnlyHereAndForgotten() throws {
         let identity = try open()
         let secrets = try AgentSecrets(path: "\(folder.path)/secrets.json", identity: identity)
-        let sealed = Hex.encode(try SealingKeyPair.seal(Array("canary-81f".utf8), to: Hex.decode(identity.sealingPublic) ?? []))
+        let sealed = Hex.encode(
+            try SealingKeyPair.seal(Array("canary-81f".utf8), to: Hex.decode(identity.sealingPublic) ?? []))
         try secrets.put([SealedSecret(name: "a", sealed: sealed), SealedSecret(name: "b", sealed: sealed)], tag: "t1")
         #expect(identity.secretsTag == "t1")
         #expect(try secrets.resolve("a").reveal() == "canary-81f")
@@ -103,7 +112,11 @@ import Testing
         let secrets = try AgentSecrets(path: "\(folder.path)/secrets.json", identity: identity)
         let good = Hex.encode(try SealingKeyPair.seal([1], to: Hex.decode(identity.sealingPublic) ?? []))
         let foreign = Hex.encode(try SealingKeyPair.seal([1], to: try SealingKeyPair().publicKey))
-        #expect(code { try secrets.put([SealedSecret(name: "a", sealed: good), SealedSecret(name: "b", sealed: foreign)], tag: "t") } == .cannotDecrypt)
+        #expect(
+            code {
+                try secrets.put(
+                    [SealedSecret(name: "a", sealed: good), SealedSecret(name: "b", sealed: foreign)], tag: "t")
+            } == .cannotDecrypt)
         #expect(code { try secrets.put([SealedSecret(name: "a", sealed: "zz")], tag: "t") } == .protocolViolation)
         #expect(code { try secrets.resolve("a") } == .secretMissing)
         #expect(identity.secretsTag == nil)

@@ -14,7 +14,10 @@ import Testing
 
     private func write(_ count: Int) throws {
         let journal = try open()
-        for index in 0..<count { _ = try journal.append(.note("record \(index) with \"quotes\", ü and \n a line"), to: index.isMultiple(of: 2) ? "even" : "odd") }
+        for index in 0..<count {
+            _ = try journal.append(
+                .note("record \(index) with \"quotes\", ü and \n a line"), to: index.isMultiple(of: 2) ? "even" : "odd")
+        }
     }
 
     private func bytes() throws -> [UInt8] { try DurableFile.read(path) ?? [] }
@@ -25,7 +28,10 @@ import Testing
         let journal = try open()
         #expect(journal.lastSequence == 3)
         let record = try journal.append(.ended(SegmentOutcome(.converged, results: [:])), to: "odd")
-        #expect(record == JournalRecord(sequence: 4, time: 12.5, segment: "odd", event: .ended(SegmentOutcome(.converged, results: [:]))))
+        #expect(
+            record
+                == JournalRecord(
+                    sequence: 4, time: 12.5, segment: "odd", event: .ended(SegmentOutcome(.converged, results: [:]))))
         #expect(try journal.records().map(\.sequence) == [1, 2, 3, 4])
         #expect(try open().records().last == record)
         var status = stat()

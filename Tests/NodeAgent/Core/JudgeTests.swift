@@ -8,8 +8,12 @@ import Testing
     private let b = Digest(rawValue: String(repeating: "b", count: 64))
     private let desired = DesiredResource(.package(PackageSpec("nginx")), on: "n", origin: "test")
 
-    private func decide(_ observed: Observed, now: Digest, planned: Digest?, interrupted: Bool = false) throws -> Convergence {
-        try Convergence.decide([ConvergeItem(desired: desired, before: planned, change: nil)], [Observation(id: desired.id, observed: observed, digest: now)], interrupted: interrupted)
+    private func decide(_ observed: Observed, now: Digest, planned: Digest?, interrupted: Bool = false) throws
+        -> Convergence
+    {
+        try Convergence.decide(
+            [ConvergeItem(desired: desired, before: planned, change: nil)],
+            [Observation(id: desired.id, observed: observed, digest: now)], interrupted: interrupted)
     }
 
     private let missing = Observed.package(PackageObserved(version: nil, status: "not-installed"))
@@ -49,26 +53,37 @@ import Testing
     }
 
     @Test func oneOfManyThatChangedUnderneathRefusesAll() {
-        let items = [ConvergeItem(desired: desired, before: a, change: nil), ConvergeItem(desired: desired, before: a, change: nil)]
-        let seen = [Observation(id: desired.id, observed: missing, digest: a), Observation(id: desired.id, observed: missing, digest: b)]
+        let items = [
+            ConvergeItem(desired: desired, before: a, change: nil),
+            ConvergeItem(desired: desired, before: a, change: nil),
+        ]
+        let seen = [
+            Observation(id: desired.id, observed: missing, digest: a),
+            Observation(id: desired.id, observed: missing, digest: b),
+        ]
         #expect(code { try Convergence.decide(items, seen, interrupted: false) } == .changedUnderneath)
     }
 }
 
 @Suite struct JudgeTests {
     private func judge(_ task: DataTask, _ report: DataReport) -> StepResult {
-        DataJudge.judge(task, report) { Evidence($0, value: $1, threshold: $2, passed: $3, time: 0, origin: "n", measure: $4, unit: $5) }
+        DataJudge.judge(task, report) {
+            Evidence($0, value: $1, threshold: $2, passed: $3, time: 0, origin: "n", measure: $4, unit: $5)
+        }
     }
 
     private let move = PostgresMove(source: "S", targetDatabase: "shop", targetPort: 5432, owner: "shop")
 
-    private func verification(tables: [String] = [], sequences: [String] = [], shape: [String] = [], rows: [PostgresRowDifference] = []) -> StepResult {
+    private func verification(
+        tables: [String] = [], sequences: [String] = [], shape: [String] = [], rows: [PostgresRowDifference] = []
+    ) -> StepResult {
         judge(
             .postgres(.verify(move, source: nil)),
             .postgres(
                 .verified(
                     PostgresVerification(
-                        tables: 3, rows: 1_234_567, differingTables: tables, differences: rows, differingSequences: sequences, shapeDifferences: shape, seconds: 1))))
+                        tables: 3, rows: 1_234_567, differingTables: tables, differences: rows,
+                        differingSequences: sequences, shapeDifferences: shape, seconds: 1))))
     }
 
     @Test func equalDataPassesWithItsCount() {
@@ -82,7 +97,10 @@ import Testing
 
     @Test func anyDifferenceFails() {
         let row = PostgresRowDifference(table: "public.orders", kind: .missing, key: "id=7")
-        for result in [verification(tables: ["public.orders"], rows: [row]), verification(sequences: ["public.s"]), verification(shape: ["an index"])] {
+        for result in [
+            verification(tables: ["public.orders"], rows: [row]), verification(sequences: ["public.s"]),
+            verification(shape: ["an index"]),
+        ] {
             #expect(result.status == .failed)
             #expect(result.error?.code == .dataDiffers)
             #expect(result.evidence.map(\.passed) == [false])
@@ -91,7 +109,8 @@ import Testing
     }
 
     private func attempt(_ outcome: PostgresFenceAttempt.Outcome) -> PostgresFenceAttempt {
-        PostgresFenceAttempt(role: "anon", pooled: false, kind: .insert, object: "public.orders", outcome: outcome, answer: "")
+        PostgresFenceAttempt(
+            role: "anon", pooled: false, kind: .insert, object: "public.orders", outcome: outcome, answer: "")
     }
 
     private func proof(_ attempts: [PostgresFenceAttempt], holes: [String] = []) -> StepResult {
@@ -103,7 +122,9 @@ import Testing
 
     @Test func aFenceHoldsOnlyWithoutHoles() {
         #expect(proof([attempt(.refused)]).status == .done)
-        for open in [proof([attempt(.refused)], holes: ["anon may insert"]), proof([attempt(.refused), attempt(.notRefused)])] {
+        for open in [
+            proof([attempt(.refused)], holes: ["anon may insert"]), proof([attempt(.refused), attempt(.notRefused)]),
+        ] {
             #expect(open.status == .failed)
             #expect(open.error?.code == .fenceHole)
             #expect(open.evidence.first?.passed == false)
@@ -114,7 +135,9 @@ import Testing
         let files = FilesMove(from: "deploy@h:/x", hostKey: "ssh-ed25519 A", identity: "/k", to: "/srv/x")
         func look(_ weight: FilesFinding.Weight?) -> StepResult {
             var report = FilesReport()
-            if let weight, let code = FilesFinding.Code.allCases.first { report.findings = [FilesFinding(code, weight, "said")] }
+            if let weight, let code = FilesFinding.Code.allCases.first {
+                report.findings = [FilesFinding(code, weight, "said")]
+            }
             return judge(.files(.preflight(files), key: nil), .files(report))
         }
         #expect(look(nil).status == .done)

@@ -51,7 +51,12 @@ import Testing
     @Test func aSegmentGoesOnWhenItsWatcherIsGone() async throws {
         let steps = (0..<20).map { house.file("f\($0)") }
         do { try Peer(house).send(.submit(house.segment("s", steps))) }
-        #expect(try await eventually { try house.services.journal.records(of: "s").contains { if case .ended = $0.event { true } else { false } } })
+        #expect(
+            try await eventually {
+                try house.services.journal.records(of: "s").contains {
+                    if case .ended = $0.event { true } else { false }
+                }
+            })
         let peer = try Peer(house)
         try peer.send(.attach("s", from: 3))
         let (events, reply) = try await peer.answer()
@@ -79,7 +84,8 @@ import Testing
     }
 
     @Test func afterACrashTheNextUnfinishedStepIsDoneAndNoOther() async throws {
-        let segment = house.segment("s", [house.file("a"), house.file("b", requires: ["file/a"]), house.file("c", requires: ["file/b"])])
+        let segment = house.segment(
+            "s", [house.file("a"), house.file("b", requires: ["file/a"]), house.file("c", requires: ["file/b"])])
         let journal = house.services.journal
         _ = try journal.append(.accepted(segment), to: "s")
         _ = try journal.append(.started("file/a", attempt: 1), to: "s")
@@ -91,7 +97,9 @@ import Testing
         #expect(outcome.status == .converged)
         #expect(!house.folder.exists("a"), "a finished step was done again")
         #expect(house.folder.exists("b") && house.folder.exists("c"))
-        let attempts = try later.services.journal.records(of: "s").compactMap { if case .started(let id, let attempt) = $0.event { "\(id) \(attempt)" } else { nil } }
+        let attempts = try later.services.journal.records(of: "s").compactMap {
+            if case .started(let id, let attempt) = $0.event { "\(id) \(attempt)" } else { nil }
+        }
         #expect(attempts == ["file/a 1", "file/b 1", "file/b 2", "file/c 1"])
         let third = try House(house.folder)
         try await third.keeper.resume()
@@ -100,7 +108,8 @@ import Testing
 
     /// T0's compare-and-set: once open, nothing goes back; a person has to look, and the segment has an end.
     @Test(.timeLimit(.minutes(1))) func whatIsOpenIsNotRolledBack() async throws {
-        let segment = house.segment("s", [house.file("a", undo: true), house.impossible("x", requires: ["file/a"])], .compensate, attempt: 1)
+        let segment = house.segment(
+            "s", [house.file("a", undo: true), house.impossible("x", requires: ["file/a"])], .compensate, attempt: 1)
         try house.services.identity.begin(attempt: 1)
         #expect(try house.services.identity.decide(attempt: 1, as: .open) == .open)
         let peer = try Peer(house)
@@ -112,7 +121,8 @@ import Testing
     }
 
     @Test func aRollbackDecidesT0() async throws {
-        let segment = house.segment("s", [house.file("a", undo: true), house.impossible("x", requires: ["file/a"])], .compensate, attempt: 1)
+        let segment = house.segment(
+            "s", [house.file("a", undo: true), house.impossible("x", requires: ["file/a"])], .compensate, attempt: 1)
         #expect(try await Peer(house).ask(.submit(segment)).outcome?.status == .rolledBack)
         #expect(house.folder.exists("undone-a"))
         #expect(house.services.identity.attempt?.t0 == .rolledBack)
@@ -132,7 +142,9 @@ import Testing
         let peer = try Peer(house)
         #expect(try await peer.ask(.submit(segment)).refusal == .diskFull)
         #expect(house.folder.exists("first"))
-        let finished = try house.services.journal.records(of: "s").count { if case .finished = $0.event { true } else { false } }
+        let finished = try house.services.journal.records(of: "s").count {
+            if case .finished = $0.event { true } else { false }
+        }
         #expect(finished >= 1 && finished < steps.count)
         unlink("\(folder.path)/first")
         #expect(mount("tmpfs", journal, "tmpfs", UInt(MS_REMOUNT), "size=4m") == 0)

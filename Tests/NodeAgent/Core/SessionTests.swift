@@ -14,7 +14,9 @@ import Testing
 
     @Test func helloIsAnsweredWithWhoItIs() async throws {
         let peer = try Peer(house)
-        guard case .welcome(let welcome) = try await peer.ask(.hello(hello)) else { return #expect(Bool(false), "no welcome") }
+        guard case .welcome(let welcome) = try await peer.ask(.hello(hello)) else {
+            return #expect(Bool(false), "no welcome")
+        }
         #expect(welcome.version == 1 && welcome.epoch == 4)
         #expect(welcome.machine == house.services.identity.machine)
         #expect(Hex.decode(welcome.sealingKey)?.count == 32)
@@ -33,8 +35,11 @@ import Testing
     @Test func aStaleControllerIsRefused() async throws {
         let peer = try Peer(house)
         _ = try await peer.ask(.hello(hello))
-        #expect(try await peer.ask(.hello(Hello(versions: [1], product: "0.1.0", epoch: 3, holder: "bob"))).refusal == .staleController)
-        #expect(try await peer.ask(.submit(house.segment("s", [house.file("a")], epoch: 3))).refusal == .staleController)
+        #expect(
+            try await peer.ask(.hello(Hello(versions: [1], product: "0.1.0", epoch: 3, holder: "bob"))).refusal
+                == .staleController)
+        #expect(
+            try await peer.ask(.submit(house.segment("s", [house.file("a")], epoch: 3))).refusal == .staleController)
         #expect(!house.folder.exists("a"))
     }
 
@@ -42,14 +47,17 @@ import Testing
         let peer = try Peer(house)
         _ = try await peer.ask(.hello(hello))
         guard case .status(let status) = try await peer.ask(.status) else { return #expect(Bool(false), "no status") }
-        #expect(status.epoch == 4 && status.activities.isEmpty && status.lastSequence == 0 && status.edge == nil && status.t0 == nil)
+        #expect(
+            status.epoch == 4 && status.activities.isEmpty && status.lastSequence == 0 && status.edge == nil
+                && status.t0 == nil)
         #expect(status.uptime >= 0 && status.machine == house.services.identity.machine)
     }
 
     @Test func observingSeesTheFileAndItsChange() async throws {
         let peer = try Peer(house)
         func look() async throws -> Observation? {
-            guard case .observations(let seen) = try await peer.ask(.observe([house.desired("motd", "wanted\n")])) else { return nil }
+            guard case .observations(let seen) = try await peer.ask(.observe([house.desired("motd", "wanted\n")]))
+            else { return nil }
             #expect(seen.count == 1)
             return seen.first
         }
@@ -60,31 +68,45 @@ import Testing
         let wanted = try #require(try await look())
         #expect(Set([nothing.digest, other.digest, wanted.digest]).count == 3)
         let resource = house.desired("motd", "wanted\n").resource
-        guard case .change(let create) = resource.verdict(nothing.observed) else { return #expect(Bool(false), "not to be created") }
+        guard case .change(let create) = resource.verdict(nothing.observed) else {
+            return #expect(Bool(false), "not to be created")
+        }
         #expect(create.action == .create)
-        guard case .change(let update) = resource.verdict(other.observed) else { return #expect(Bool(false), "not to be changed") }
+        guard case .change(let update) = resource.verdict(other.observed) else {
+            return #expect(Bool(false), "not to be changed")
+        }
         #expect(update.action == .update)
         guard case .satisfied = resource.verdict(wanted.observed) else { return #expect(Bool(false), "not satisfied") }
         #expect(try await look()?.digest == wanted.digest)
     }
 
-    @Test(arguments: [#"{"teleport":{}}"#, "", "{", #"{"observe":{"_0":[{"id":"n/warp:x","origin":"","requires":[],"resource":{"kind":"warp","value":{}}}]}}"#])
+    @Test(arguments: [
+        #"{"teleport":{}}"#, "", "{",
+        #"{"observe":{"_0":[{"id":"n/warp:x","origin":"","requires":[],"resource":{"kind":"warp","value":{}}}]}}"#,
+    ])
     func anUnknownRequestIsATypedRefusalAndTheConnectionGoesOn(body: String) async throws {
         let peer = try Peer(house)
         try peer.send(try Frame(.request, id: 77, body: Array(body.utf8)).encoded())
         #expect(try await peer.answer(to: 77).reply.refusal == .unknownRequest)
-        guard case .status = try await peer.ask(.status, id: 78) else { return #expect(Bool(false), "the connection did not go on") }
+        guard case .status = try await peer.ask(.status, id: 78) else {
+            return #expect(Bool(false), "the connection did not go on")
+        }
     }
 
     @Test func garbageEndsItsConnectionAndNoOther() async throws {
         let good = try Peer(house)
-        let bad: [[UInt8]] = [Array("GET / HTTP/1.1\r\n\r\n".utf8), [0xFF, 0xFF, 0xFF, 0xFF], [0, 0, 0, 5, 9, 0, 0, 0, 1], try Wire.frame(.reply, id: 1, Reply.accepted)]
+        let bad: [[UInt8]] = [
+            Array("GET / HTTP/1.1\r\n\r\n".utf8), [0xFF, 0xFF, 0xFF, 0xFF], [0, 0, 0, 5, 9, 0, 0, 0, 1],
+            try Wire.frame(.reply, id: 1, Reply.accepted),
+        ]
         for bytes in bad {
             let peer = try Peer(house)
             try peer.send(bytes)
             #expect(try await peer.frame() == nil)
         }
-        guard case .status = try await good.ask(.status) else { return #expect(Bool(false), "the other connection was ended") }
+        guard case .status = try await good.ask(.status) else {
+            return #expect(Bool(false), "the other connection was ended")
+        }
     }
 
     @Test func aConnectionThatBreaksInTheMiddleHurtsNobody() async throws {
@@ -102,7 +124,9 @@ import Testing
             #expect(house.folder.exists("state/blobs/.\(digest.rawValue).1.part"))
         }
         #expect(try await eventually { !house.folder.exists("state/blobs/.\(Digest(of: "x").rawValue).1.part") })
-        guard case .status = try await Peer(house).ask(.status) else { return #expect(Bool(false), "the agent is gone") }
+        guard case .status = try await Peer(house).ask(.status) else {
+            return #expect(Bool(false), "the agent is gone")
+        }
     }
 
     @Test func requestsOfOneConnectionAreAnsweredById() async throws {

@@ -21,7 +21,9 @@ final class Folder: Sendable {
         if unlink(path) == 0 { return }
         if let directory = opendir(path) {
             while let entry = readdir(directory) {
-                let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+                let name = withUnsafeBytes(of: entry.pointee.d_name) {
+                    String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+                }
                 if name != ".", name != ".." { remove("\(path)/\(name)") }
             }
             closedir(directory)
@@ -67,11 +69,14 @@ final class House: Sendable {
     }
 
     /// A file of the node, as a step that creates it.
-    func file(_ name: String, _ text: String = "x", requires: [StepID] = [], id: StepID? = nil, undo: Bool = false) -> Step {
+    func file(_ name: String, _ text: String = "x", requires: [StepID] = [], id: StepID? = nil, undo: Bool = false)
+        -> Step
+    {
         let item = ConvergeItem(desired: desired(name, text), before: nil, change: nil)
         let absent = ConvergeItem(desired: desired("undone-\(name)", text), before: nil, change: nil)
         return Step(
-            id: id ?? StepID("file/\(name)"), phase: .install, node: "n", title: "file \(name)", action: .converge([item]), requires: requires,
+            id: id ?? StepID("file/\(name)"), phase: .install, node: "n", title: "file \(name)",
+            action: .converge([item]), requires: requires,
             reversal: .reversible(seconds: 1), estimate: 0.1, compensation: undo ? .converge([absent]) : nil)
     }
 
@@ -81,10 +86,15 @@ final class House: Sendable {
 
     /// A step that no agent can do.
     func impossible(_ id: StepID, requires: [StepID] = []) -> Step {
-        Step(id: id, phase: .install, node: "n", title: "impossible", action: .provision("x"), requires: requires, reversal: .reversible(seconds: 0), estimate: 0)
+        Step(
+            id: id, phase: .install, node: "n", title: "impossible", action: .provision("x"), requires: requires,
+            reversal: .reversible(seconds: 0), estimate: 0)
     }
 
-    func segment(_ id: SegmentID, _ steps: [Step], epoch: Int = 1, _ onFailure: Segment.OnFailure = .skipDependents, attempt: Int? = nil) -> Segment {
+    func segment(
+        _ id: SegmentID, _ steps: [Step], epoch: Int = 1, _ onFailure: Segment.OnFailure = .skipDependents,
+        attempt: Int? = nil
+    ) -> Segment {
         Segment(
             id: id, plan: "p", run: "r", node: "n", epoch: epoch, serial: 1, steps: steps, onFailure: onFailure,
             lease: attempt.map { MigrationLease(seconds: 60, ifAlone: .rollback, attempt: $0) })

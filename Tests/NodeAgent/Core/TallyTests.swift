@@ -7,12 +7,17 @@ import Testing
 @Suite struct TallyTests {
     private func criteria(logins: Double? = nil, errors: Double? = nil, minimumUsers: Int = 1) -> WatchCriteria {
         WatchCriteria(
-            duration: 60, usersUnableToLogIn: logins, serverErrors: errors, dataLoss: false, minimumUsers: minimumUsers, loginPath: "/login", accessLog: "",
+            duration: 60, usersUnableToLogIn: logins, serverErrors: errors, dataLoss: false, minimumUsers: minimumUsers,
+            loginPath: "/login", accessLog: "",
             journey: nil, database: nil)
     }
 
-    private func line(_ status: Int, _ path: String = "/", method: String = "GET", client: String = "192.0.2.1", user: String? = nil, maintenance: String? = "0") -> AccessTally.Line {
-        AccessTally.Line(status: status, method: method, path: path, client: client, user: user, maintenance: maintenance)
+    private func line(
+        _ status: Int, _ path: String = "/", method: String = "GET", client: String = "192.0.2.1", user: String? = nil,
+        maintenance: String? = "0"
+    ) -> AccessTally.Line {
+        AccessTally.Line(
+            status: status, method: method, path: path, client: client, user: user, maintenance: maintenance)
     }
 
     private func tally(_ lines: [AccessTally.Line]) -> AccessTally {
@@ -20,7 +25,8 @@ import Testing
     }
 
     static let errors: [(good: Int, bad: Int, limit: Double?, trips: Bool)] = [
-        (0, 19, 0.01, false), (0, 20, 0.01, true), (99, 1, 0.01, false), (98, 2, 0.01, true), (19, 1, 0, true), (20, 0, 0, false), (0, 500, nil, false),
+        (0, 19, 0.01, false), (0, 20, 0.01, true), (99, 1, 0.01, false), (98, 2, 0.01, true), (19, 1, 0, true),
+        (20, 0, 0, false), (0, 500, nil, false),
     ]
 
     @Test(arguments: errors.indices) func serverErrorsTripAboveTheirShareOfEnoughRequests(index: Int) {
@@ -32,17 +38,22 @@ import Testing
 
     @Test func theMaintenancePageIsNoErrorAndAnotherFiveOhThreeIs() {
         #expect(tally([line(503, maintenance: "1")]).serverErrors == 0)
-        #expect(tally([line(503, maintenance: "0"), line(503, maintenance: nil), line(500, maintenance: "1")]).serverErrors == 3)
+        #expect(
+            tally([line(503, maintenance: "0"), line(503, maintenance: nil), line(500, maintenance: "1")]).serverErrors
+                == 3)
         #expect(tally([line(503, "/login", method: "POST", maintenance: "1")]).users.isEmpty)
     }
 
     @Test func onlyAnsweredLoginsCount() {
-        #expect(tally([line(200, "/login"), line(200, "/other", method: "POST"), line(200, "/login/x", method: "POST")]).users.isEmpty)
+        #expect(
+            tally([line(200, "/login"), line(200, "/other", method: "POST"), line(200, "/login/x", method: "POST")])
+                .users.isEmpty)
     }
 
     @Test func whoGotInOnceIsAbleToLogIn() {
         let all = tally([
-            line(401, "/login", method: "POST", user: "a"), line(200, "/login", method: "POST", user: "a"), line(500, "/login", method: "POST", user: "a"),
+            line(401, "/login", method: "POST", user: "a"), line(200, "/login", method: "POST", user: "a"),
+            line(500, "/login", method: "POST", user: "a"),
             line(401, "/login", method: "POST", user: "b"), line(302, "/login", method: "POST", user: "c"),
         ])
         #expect(all.users == ["a": true, "b": false, "c": true])
@@ -50,17 +61,23 @@ import Testing
     }
 
     @Test func whoHasNoNameIsTheirAddress() {
-        let all = tally([line(401, "/login", method: "POST", client: "198.51.100.7", user: ""), line(401, "/login", method: "POST", client: "198.51.100.7", user: "-")])
+        let all = tally([
+            line(401, "/login", method: "POST", client: "198.51.100.7", user: ""),
+            line(401, "/login", method: "POST", client: "198.51.100.7", user: "-"),
+        ])
         #expect(all.users == ["198.51.100.7": false])
     }
 
     static let logins: [(failing: Int, fine: Int, limit: Double?, minimum: Int, trips: Bool)] = [
-        (2, 18, 0.1, 20, false), (3, 17, 0.1, 20, true), (19, 0, 0.1, 20, false), (1, 19, 0, 20, true), (0, 20, 0, 20, false), (20, 0, nil, 1, false),
+        (2, 18, 0.1, 20, false), (3, 17, 0.1, 20, true), (19, 0, 0.1, 20, false), (1, 19, 0, 20, true),
+        (0, 20, 0, 20, false), (20, 0, nil, 1, false),
     ]
 
     @Test(arguments: logins.indices) func usersUnableToLogInTripAboveTheirShareOfEnoughUsers(index: Int) {
         let (failing, fine, limit, minimum, trips) = Self.logins[index]
-        let lines = (0..<failing).map { line(401, "/login", method: "POST", user: "f\($0)") } + (0..<fine).map { line(200, "/login", method: "POST", user: "g\($0)") }
+        let lines =
+            (0..<failing).map { line(401, "/login", method: "POST", user: "f\($0)") }
+            + (0..<fine).map { line(200, "/login", method: "POST", user: "g\($0)") }
         #expect((tally(lines).trip(criteria(logins: limit, minimumUsers: minimum)) != nil) == trips)
     }
 }
@@ -76,7 +93,9 @@ import Testing
         try DurableFile.writeAll(Array(text.utf8), to: file, path: path)
     }
 
-    private func entry(_ status: Int) -> String { #"{"time":"t","status":\#(status),"method":"GET","path":"/","client":"192.0.2.1","user":"","maintenance":"0"}"# }
+    private func entry(_ status: Int) -> String {
+        #"{"time":"t","status":\#(status),"method":"GET","path":"/","client":"192.0.2.1","user":"","maintenance":"0"}"#
+    }
 
     @Test func onlyWhatIsAddedCountsHoweverItIsCut() throws {
         try add(entry(500) + "\n")

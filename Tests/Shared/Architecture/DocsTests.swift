@@ -15,7 +15,9 @@ import Testing
         }
         let shown = try String(contentsOf: page, encoding: .utf8)
         let stale = zip(lines(shown), lines(wanted)).first { $0 != $1 }.map(\.1)
-        #expect(shown == wanted, "docs/fleet-file.md is not current; run make docs. First difference: \(stale ?? "its end")")
+        #expect(
+            shown == wanted, "docs/fleet-file.md is not current; run make docs. First difference: \(stale ?? "its end")"
+        )
     }
 
     /// Whoever reads docs/architecture.md finds every module, and every module that it names exists.
@@ -26,7 +28,9 @@ import Testing
         }
         for match in text.matches(of: /`(Sources\/[A-Za-z0-9\/]+)/) {
             let path = Self.root.appending(path: String(match.1)).path
-            #expect(FileManager.default.fileExists(atPath: path), "docs/architecture.md names \(match.1), which is not there")
+            #expect(
+                FileManager.default.fileExists(atPath: path),
+                "docs/architecture.md names \(match.1), which is not there")
         }
     }
 

@@ -33,9 +33,18 @@ import Testing
     }
 
     static let codes: [(key: [UInt8], message: [UInt8], code: String)] = [
-        (Array(repeating: 0x0B, count: 20), Array("Hi There".utf8), "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"),
-        (Array("Jefe".utf8), Array("what do ya want for nothing?".utf8), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"),
-        (Array(repeating: 0xAA, count: 20), Array(repeating: 0xDD, count: 50), "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe"),
+        (
+            Array(repeating: 0x0B, count: 20), Array("Hi There".utf8),
+            "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"
+        ),
+        (
+            Array("Jefe".utf8), Array("what do ya want for nothing?".utf8),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+        ),
+        (
+            Array(repeating: 0xAA, count: 20), Array(repeating: 0xDD, count: 50),
+            "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe"
+        ),
         (
             Array(repeating: 0xAA, count: 131), Array("Test Using Larger Than Block-Size Key - Hash Key First".utf8),
             "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"
@@ -52,7 +61,9 @@ import Testing
         #expect(Hex.encode([0, 1, 0x7F, 0x80, 0xFF]) == "00017f80ff")
         #expect(Hex.decode("00017F80ff") == [0, 1, 0x7F, 0x80, 0xFF])
         #expect(Hex.decode("") == [])
-        for wrong in ["0", "0g", "g0", "00 ", "é0", "0x00", "/0", ":0", "@0", "`0"] { #expect(Hex.decode(wrong) == nil, "\(wrong)") }
+        for wrong in ["0", "0g", "g0", "00 ", "é0", "0x00", "/0", ":0", "@0", "`0"] {
+            #expect(Hex.decode(wrong) == nil, "\(wrong)")
+        }
         for byte in UInt8.min...UInt8.max { #expect(Hex.decode(Hex.encode([byte])) == [byte]) }
     }
 

@@ -86,7 +86,10 @@ private func code(_ body: () throws -> some Any) -> ErrorCode? {
     @Test func aSecretNeverPrintsItself() {
         let secret = Secret("s3cret")
         struct Holder { var password: Secret }
-        for text in ["\(secret)", String(describing: secret), String(reflecting: secret), "\(Holder(password: secret))", "\([secret])"] {
+        for text in [
+            "\(secret)", String(describing: secret), String(reflecting: secret), "\(Holder(password: secret))",
+            "\([secret])",
+        ] {
             #expect(!text.contains("s3cret"), "\(text)")
         }
         var dumped = ""

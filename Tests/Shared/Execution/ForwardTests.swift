@@ -42,12 +42,16 @@ import Testing
     @Test func dependentsOfAFailureAreSkippedAndOthersGoOn() async throws {
         // The order of the list is the reverse of the graph's, so that skipping has to travel against it.
         let steps = [
-            step("d", requires: ["c"]), step("c", requires: ["b"]), step("b", requires: ["a"]), step("a"), step("x"), step("y", requires: ["x"]),
+            step("d", requires: ["c"]), step("c", requires: ["b"]), step("b", requires: ["a"]), step("a"), step("x"),
+            step("y", requires: ["x"]),
         ]
         let performer = NotingPerformer(failing: ["b"])
         let outcome = try await execute(steps, performer)
         #expect(outcome.status == .failed)
-        #expect(outcome.results.mapValues(\.status) == ["a": .done, "b": .failed, "c": .skipped, "d": .skipped, "x": .done, "y": .done])
+        #expect(
+            outcome.results.mapValues(\.status) == [
+                "a": .done, "b": .failed, "c": .skipped, "d": .skipped, "x": .done, "y": .done,
+            ])
         #expect(outcome.results["c"]?.summary == "b did not end well")
         #expect(Set(performer.calls.map(\.step)) == ["a", "b", "x", "y"])
         #expect(performer.undone.isEmpty)
@@ -55,11 +59,14 @@ import Testing
 
     @Test func anUnreachableResourceHoldsUpNobody() async throws {
         struct Unreachable: StepPerformer {
-            func perform(_ step: Step, attempt: Int, interrupted: Bool) async -> StepResult { StepResult(step.id == "a" ? .unreachable : .done) }
+            func perform(_ step: Step, attempt: Int, interrupted: Bool) async -> StepResult {
+                StepResult(step.id == "a" ? .unreachable : .done)
+            }
             func compensate(_ step: Step, by action: StepAction) async -> StepResult { StepResult(.done) }
         }
         let outcome = try await StepExecutor(
-            steps: [step("a"), step("b", requires: ["a"])], onFailure: .compensate, history: ExecutionHistory(), journal: MemoryJournal(),
+            steps: [step("a"), step("b", requires: ["a"])], onFailure: .compensate, history: ExecutionHistory(),
+            journal: MemoryJournal(),
             performer: Unreachable()
         ).run()
         #expect(outcome.status == .converged)
@@ -93,7 +100,9 @@ import Testing
         #expect(performer.calls.isEmpty)
     }
 
-    @Test(arguments: [Segment.OnFailure.skipDependents, .compensate]) func stopLetsTheRunningStepEndAndBeginsNoOther(onFailure: Segment.OnFailure) async throws {
+    @Test(arguments: [Segment.OnFailure.skipDependents, .compensate]) func stopLetsTheRunningStepEndAndBeginsNoOther(
+        onFailure: Segment.OnFailure
+    ) async throws {
         let (begun, go) = (AsyncStream<Void>.makeStream(), AsyncStream<Void>.makeStream())
         let performer = NotingPerformer { id in
             guard id == "b" else { return }
@@ -102,7 +111,8 @@ import Testing
         }
         let journal = MemoryJournal()
         let executor = StepExecutor(
-            steps: chain(["a", "b", "c"]), onFailure: onFailure, history: ExecutionHistory(), journal: journal, performer: performer)
+            steps: chain(["a", "b", "c"]), onFailure: onFailure, history: ExecutionHistory(), journal: journal,
+            performer: performer)
         let run = Task { try await executor.run() }
         for await _ in begun.stream {}
         await executor.stop(reason: "enough")

@@ -11,7 +11,9 @@ import Testing
         for call in performer.calls {
             #expect(history.results[call.step] == nil, "\(call.step) was finished and performed again (\(name))")
             #expect(seen.insert(call.step).inserted, "\(call.step) was performed twice (\(name))")
-            #expect(call.interrupted == (history.attempts[call.step] != nil), "wrong interrupted flag of \(call.step) (\(name))")
+            #expect(
+                call.interrupted == (history.attempts[call.step] != nil),
+                "wrong interrupted flag of \(call.step) (\(name))")
             #expect(call.attempt == (history.attempts[call.step] ?? 0) + 1, "wrong attempt of \(call.step) (\(name))")
         }
         let undone = Set(prefix.compactMap(\.undoneStep))
@@ -28,7 +30,9 @@ import Testing
             let performer = NotingPerformer(failing: graph.failing)
             let again = try await execute(graph.steps, history: prefix, performer)
             #expect(again.status == outcome.status)
-            #expect(again.results.mapValues(\.status) == outcome.results.mapValues(\.status), "seed \(seed), from record \(length)")
+            #expect(
+                again.results.mapValues(\.status) == outcome.results.mapValues(\.status),
+                "seed \(seed), from record \(length)")
             check(prefix, performer, "seed \(seed), from record \(length)")
         }
     }
@@ -36,7 +40,8 @@ import Testing
     @Test(arguments: 1...60) func everyPrefixOfARollbackUndoesEverythingThatBegan(seed: UInt64) async throws {
         let graph = RandomGraph(seed: seed)
         let whole = MemoryJournal()
-        let outcome = try await execute(graph.steps, .compensate, journal: whole, NotingPerformer(failing: graph.failing))
+        let outcome = try await execute(
+            graph.steps, .compensate, journal: whole, NotingPerformer(failing: graph.failing))
         #expect(outcome.status == (graph.failing.isEmpty ? .converged : .rolledBack))
         for length in 0...whole.events.count {
             let prefix = Array(whole.events.prefix(length))
@@ -45,7 +50,9 @@ import Testing
             #expect(again.status == outcome.status, "seed \(seed), from record \(length)")
             check(prefix, performer, "seed \(seed), from record \(length)")
             guard outcome.status == .rolledBack else { continue }
-            let begun = ExecutionHistory(journal.events).begun.filter { id in graph.steps.first { $0.id == id }?.compensation != nil }
+            let begun = ExecutionHistory(journal.events).begun.filter { id in
+                graph.steps.first { $0.id == id }?.compensation != nil
+            }
             #expect(journal.events.compactMap(\.undoneStep) == begun.reversed(), "seed \(seed), from record \(length)")
         }
     }
@@ -57,7 +64,9 @@ import Testing
             let outcome = try await execute(steps, .compensate, journal: whole, NotingPerformer(failing: failing))
             for length in 0...whole.events.count {
                 let prefix = Array(whole.events.prefix(length))
-                #expect(try await execute(steps, .compensate, history: prefix, NotingPerformer(failing: failing)) == outcome)
+                #expect(
+                    try await execute(steps, .compensate, history: prefix, NotingPerformer(failing: failing)) == outcome
+                )
             }
         }
     }
@@ -71,7 +80,8 @@ import Testing
         var events: [ExecutionEvent] = []
         var outcome: SegmentOutcome?
         for _ in 0..<200 where outcome == nil {
-            let journal = MemoryJournal(events, records: Int.random(in: 0...9, using: &random), keepsLast: Bool.random(using: &random))
+            let journal = MemoryJournal(
+                events, records: Int.random(in: 0...9, using: &random), keepsLast: Bool.random(using: &random))
             let performer = NotingPerformer(failing: graph.failing)
             outcome = try? await execute(graph.steps, onFailure, history: events, journal: journal, performer)
             check(events, performer, "seed \(seed)")

@@ -43,7 +43,8 @@ import Testing
         let opened = try #require(first.events.firstIndex { $0.finishedStep == "open" })
         for length in (opened + 1)...first.events.count {
             let performer = NotingPerformer(failing: ["watch"])
-            let again = try await execute(Self.opening, .compensate, history: Array(first.events.prefix(length)), performer)
+            let again = try await execute(
+                Self.opening, .compensate, history: Array(first.events.prefix(length)), performer)
             #expect(again.status == .failed)
             #expect(performer.undone.isEmpty, "undone after T0, resumed from record \(length)")
         }
@@ -63,7 +64,8 @@ import Testing
             for await _ in go.stream {}
         }
         let executor = StepExecutor(
-            steps: Self.opening, onFailure: .compensate, history: ExecutionHistory(), journal: MemoryJournal(), performer: performer)
+            steps: Self.opening, onFailure: .compensate, history: ExecutionHistory(), journal: MemoryJournal(),
+            performer: performer)
         let run = Task { try await executor.run() }
         for await _ in begun.stream {}
         await executor.stop(reason: "the administrator asked for a rollback")
@@ -73,7 +75,9 @@ import Testing
     }
 
     @Test func aRollbackThatWasJournaledGoesOnForwardNeverAgain() async throws {
-        let history: [ExecutionEvent] = [.started("a", attempt: 1), .finished("a", StepResult(.done)), .rollingBack(reason: "told so")]
+        let history: [ExecutionEvent] = [
+            .started("a", attempt: 1), .finished("a", StepResult(.done)), .rollingBack(reason: "told so"),
+        ]
         let performer = NotingPerformer()
         let outcome = try await execute(chain(["a", "b", "c"]), .compensate, history: history, performer)
         #expect(outcome.status == .rolledBack)
@@ -83,7 +87,8 @@ import Testing
 
     @Test func aCompensationThatFailedBeforeTheCrashIsTriedAgain() async throws {
         let history: [ExecutionEvent] = [
-            .started("a", attempt: 1), .finished("a", StepResult(.failed)), .rollingBack(reason: "a"), .compensating("a"),
+            .started("a", attempt: 1), .finished("a", StepResult(.failed)), .rollingBack(reason: "a"),
+            .compensating("a"),
             .compensated("a", StepResult(.failed)),
         ]
         let performer = NotingPerformer()

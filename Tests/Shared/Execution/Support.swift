@@ -57,7 +57,8 @@ final class NotingPerformer: StepPerformer {
     private let during: @Sendable (StepID) async -> Void
 
     init(
-        failing: Set<StepID> = [], stuck: Set<StepID> = [], during: @escaping @Sendable (StepID) async -> Void = { _ in await Task.yield() }
+        failing: Set<StepID> = [], stuck: Set<StepID> = [],
+        during: @escaping @Sendable (StepID) async -> Void = { _ in await Task.yield() }
     ) {
         (self.failing, self.stuck, self.during) = (failing, stuck, during)
     }
@@ -87,7 +88,8 @@ final class NotingPerformer: StepPerformer {
 /// A step that does nothing but stand in a graph.
 func step(_ id: StepID, requires: [StepID] = [], undo: Bool = false, action: StepAction = .converge([])) -> Step {
     Step(
-        id: id, phase: .freeze, node: "n", title: "step \(id)", action: action, requires: requires, reversal: .reversible(seconds: 1),
+        id: id, phase: .freeze, node: "n", title: "step \(id)", action: action, requires: requires,
+        reversal: .reversible(seconds: 1),
         estimate: 1, compensation: undo ? .converge([]) : nil)
 }
 
@@ -97,7 +99,8 @@ func chain(_ names: [StepID]) -> [Step] {
 }
 
 func execute(
-    _ steps: [Step], history: [ExecutionEvent] = [], width: Int = 4, journal: MemoryJournal = MemoryJournal(), _ performer: NotingPerformer
+    _ steps: [Step], history: [ExecutionEvent] = [], width: Int = 4, journal: MemoryJournal = MemoryJournal(),
+    _ performer: NotingPerformer
 ) async throws -> SegmentOutcome {
     try await execute(steps, .skipDependents, history: history, width: width, journal: journal, performer)
 }
@@ -107,7 +110,8 @@ func execute(
     journal: MemoryJournal = MemoryJournal(), _ performer: NotingPerformer
 ) async throws -> SegmentOutcome {
     try await StepExecutor(
-        steps: steps, onFailure: onFailure, history: ExecutionHistory(history), width: width, journal: journal, performer: performer
+        steps: steps, onFailure: onFailure, history: ExecutionHistory(history), width: width, journal: journal,
+        performer: performer
     ).run()
 }
 

@@ -5,7 +5,8 @@ import Testing
 
 @Suite struct FrameTests {
     private let stream = [
-        Frame(.request, id: 1, body: Array("{}".utf8)), Frame(.chunk, id: 0xFFFF_FFFF, body: []), Frame(.event, id: 258, body: [0, 10, 255, 0]),
+        Frame(.request, id: 1, body: Array("{}".utf8)), Frame(.chunk, id: 0xFFFF_FFFF, body: []),
+        Frame(.event, id: 258, body: [0, 10, 255, 0]),
         Frame(.cancel, id: 7, body: []), Frame(.reply, id: 0, body: Array(repeating: 0x41, count: 300)),
     ]
 
@@ -16,10 +17,18 @@ import Testing
     }
 
     @Test func goldenBytes() throws {
-        #expect(try Frame(.request, id: 0x0102_0304, body: Array("{}".utf8)).encoded() == [0, 0, 0, 7, 1, 1, 2, 3, 4, 0x7B, 0x7D])
+        #expect(
+            try Frame(.request, id: 0x0102_0304, body: Array("{}".utf8)).encoded() == [
+                0, 0, 0, 7, 1, 1, 2, 3, 4, 0x7B, 0x7D,
+            ])
         #expect(try Frame(.cancel, id: 9, body: []).encoded() == [0, 0, 0, 5, 5, 0, 0, 0, 9])
-        #expect(try Frame(.chunk, id: 1, body: Array(repeating: 7, count: 0x0102)).encoded().prefix(9) == [0, 0, 1, 7, 4, 0, 0, 0, 1])
-        #expect(try Wire.frame(.reply, id: 2, Reply.accepted) == [0, 0, 0, 20, 2, 0, 0, 0, 2] + Array(#"{"accepted":{}}"#.utf8))
+        #expect(
+            try Frame(.chunk, id: 1, body: Array(repeating: 7, count: 0x0102)).encoded().prefix(9) == [
+                0, 0, 1, 7, 4, 0, 0, 0, 1,
+            ])
+        #expect(
+            try Wire.frame(.reply, id: 2, Reply.accepted) == [0, 0, 0, 20, 2, 0, 0, 0, 2]
+                + Array(#"{"accepted":{}}"#.utf8))
     }
 
     @Test func everyCutPositionGivesTheSameFrames() throws {
@@ -46,7 +55,9 @@ import Testing
 
     /// More than the buffer keeps before it moves its rest to the front.
     @Test func manyFramesInUnevenPieces() throws {
-        let frames = (0..<400).map { Frame(.event, id: UInt32($0), body: Array(repeating: UInt8(truncatingIfNeeded: $0), count: $0 * 7 % 1500)) }
+        let frames = (0..<400).map {
+            Frame(.event, id: UInt32($0), body: Array(repeating: UInt8(truncatingIfNeeded: $0), count: $0 * 7 % 1500))
+        }
         let bytes = try frames.flatMap { try $0.encoded() }
         var decoder = FrameDecoder()
         var out: [Frame] = []
@@ -62,9 +73,11 @@ import Testing
         #expect(out == frames)
     }
 
-    @Test(arguments: [
-        [0xFF, 0xFF, 0xFF, 0xFF], [0x7F, 0xFF, 0xFF, 0xFF], [0x01, 0x00, 0x00, 0x06], [0, 0, 0, 4], [0, 0, 0, 0], Array("SSH-".utf8), Array("Welc".utf8),
-    ] as [[UInt8]])
+    @Test(
+        arguments: [
+            [0xFF, 0xFF, 0xFF, 0xFF], [0x7F, 0xFF, 0xFF, 0xFF], [0x01, 0x00, 0x00, 0x06], [0, 0, 0, 4], [0, 0, 0, 0],
+            Array("SSH-".utf8), Array("Welc".utf8),
+        ] as [[UInt8]])
     func anImpossibleLengthIsRefusedAtOnce(head: [UInt8]) {
         var decoder = FrameDecoder()
         decoder.feed(head)
@@ -87,9 +100,13 @@ import Testing
     }
 
     @Test func aBodyOverTheLimitIsNotSent() throws {
-        let error = #expect(throws: BasculeError.self) { try Frame(.chunk, id: 1, body: Array(repeating: 0, count: Frame.maximumBody + 1)).encoded() }
+        let error = #expect(throws: BasculeError.self) {
+            try Frame(.chunk, id: 1, body: Array(repeating: 0, count: Frame.maximumBody + 1)).encoded()
+        }
         #expect(error?.code == .protocolViolation)
-        #expect(try Frame(.chunk, id: 1, body: Array(repeating: 0, count: Frame.maximumBody)).encoded().count == Frame.maximumBody + 9)
+        #expect(
+            try Frame(.chunk, id: 1, body: Array(repeating: 0, count: Frame.maximumBody)).encoded().count == Frame
+                .maximumBody + 9)
     }
 
     /// A stranger's bytes never crash the decoder; it gives frames, waits or refuses.

@@ -5,7 +5,9 @@ import Testing
 @testable import BasculeProtocol
 
 @Suite struct MessageTests {
-    private func text(_ value: some Encodable) throws -> String { String(decoding: try Wire.encode(value), as: UTF8.self) }
+    private func text(_ value: some Encodable) throws -> String {
+        String(decoding: try Wire.encode(value), as: UTF8.self)
+    }
 
     /// These texts are what a program of the same protocol version has sent: they may only ever be added to.
     @Test func goldenRequests() throws {
@@ -22,7 +24,10 @@ import Testing
             (.command("seg", .noGo), #"{"command":{"_0":"seg","_1":"no-go"}}"#),
             (.edge(.old, lease: nil), #"{"edge":{"_0":"old"}}"#),
             (.edge(.maintenance, lease: 60), #"{"edge":{"_0":"maintenance","lease":60}}"#),
-            (.putSecrets([SealedSecret(name: "db/shop", sealed: "00")], tag: "t"), #"{"putSecrets":{"_0":[{"name":"db/shop","sealed":"00"}],"tag":"t"}}"#),
+            (
+                .putSecrets([SealedSecret(name: "db/shop", sealed: "00")], tag: "t"),
+                #"{"putSecrets":{"_0":[{"name":"db/shop","sealed":"00"}],"tag":"t"}}"#
+            ),
             (
                 .observe([DesiredResource(.package(PackageSpec("nginx")), on: "vps1", origin: "test")]),
                 #"{"observe":{"_0":[{"id":"vps1/package:nginx","origin":"test","requires":[],"resource":{"kind":"package","value":{"name":"nginx","state":"present"}}}]}}"#
@@ -35,15 +40,20 @@ import Testing
     }
 
     @Test func goldenAnswers() throws {
-        #expect(try text(Reply.refused(BasculeError(.unknownRequest, "no"))) == #"{"refused":{"_0":{"code":"unknown-request","message":"no"}}}"#)
+        #expect(
+            try text(Reply.refused(BasculeError(.unknownRequest, "no")))
+                == #"{"refused":{"_0":{"code":"unknown-request","message":"no"}}}"#)
         #expect(try text(Reply.restored(["n/file:/a": "x"])) == #"{"restored":{"_0":{"n/file:/a":"x"}}}"#)
         #expect(try text(Event.alive) == #"{"alive":{}}"#)
         #expect(
-            try text(Event.journal(JournalRecord(sequence: 7, time: 1.5, segment: "s", event: .started("a", attempt: 2))))
-                == #"{"journal":{"_0":{"event":{"started":{"_0":"a","attempt":2}},"segment":"s","sequence":7,"time":1.5}}}"#)
+            try text(
+                Event.journal(JournalRecord(sequence: 7, time: 1.5, segment: "s", event: .started("a", attempt: 2))))
+                == #"{"journal":{"_0":{"event":{"started":{"_0":"a","attempt":2}},"segment":"s","sequence":7,"time":1.5}}}"#
+        )
         #expect(
             try text(Reply.ended(SegmentOutcome(.rolledBack, results: ["a": StepResult(.done, "ok")])))
-                == #"{"ended":{"_0":{"compensations":{},"results":{"a":{"changes":{},"evidence":[],"seconds":0,"status":"done","summary":"ok"}},"status":"rolled-back"}}}"#)
+                == #"{"ended":{"_0":{"compensations":{},"results":{"a":{"changes":{},"evidence":[],"seconds":0,"status":"done","summary":"ok"}},"status":"rolled-back"}}}"#
+        )
     }
 
     @Test(arguments: Samples.requests.indices) func everyRequestComesBack(index: Int) throws {
@@ -62,7 +72,10 @@ import Testing
     }
 
     @Test func progressAndLifeComeBack() throws {
-        for event in [Event.alive, .progress(StepProgress(step: "a", line: "1 %\u{1B}[2J", fraction: nil)), .progress(StepProgress(step: "a", line: "", fraction: 0.5))] {
+        for event in [
+            Event.alive, .progress(StepProgress(step: "a", line: "1 %\u{1B}[2J", fraction: nil)),
+            .progress(StepProgress(step: "a", line: "", fraction: 0.5)),
+        ] {
             #expect(try Wire.decode(Event.self, from: Wire.encode(event)) == event)
         }
     }
@@ -112,8 +125,10 @@ import Testing
     }
 
     @Test(arguments: [
-        "", "{", "null", "[]", "{}", #"{"teleport":{}}"#, #"{"facts":{},"status":{}}"#, #"{"attach":{"_0":"s"}}"#, #"{"command":{"_0":"s","_1":"explode"}}"#,
-        #"{"observe":{"_0":[{"id":"x","origin":"","requires":[],"resource":{"kind":"warp","value":{}}}]}}"#, #"{"journal":{"from":1e99,"limit":1}}"#,
+        "", "{", "null", "[]", "{}", #"{"teleport":{}}"#, #"{"facts":{},"status":{}}"#, #"{"attach":{"_0":"s"}}"#,
+        #"{"command":{"_0":"s","_1":"explode"}}"#,
+        #"{"observe":{"_0":[{"id":"x","origin":"","requires":[],"resource":{"kind":"warp","value":{}}}]}}"#,
+        #"{"journal":{"from":1e99,"limit":1}}"#,
     ])
     func whatIsNoRequestIsATypedError(text: String) {
         let error = #expect(throws: BasculeError.self) { try Wire.decode(Request.self, from: Array(text.utf8)) }
@@ -123,13 +138,17 @@ import Testing
 
     @Test func aPeersAdditionalKeysAreOverlooked() throws {
         let text = #"{"hello":{"_0":{"versions":[1,2],"product":"9","epoch":3,"holder":"h","mood":"fine"}}}"#
-        #expect(try Wire.decode(Request.self, from: Array(text.utf8)) == .hello(Hello(versions: [1, 2], product: "9", epoch: 3, holder: "h")))
+        #expect(
+            try Wire.decode(Request.self, from: Array(text.utf8))
+                == .hello(Hello(versions: [1, 2], product: "9", epoch: 3, holder: "h")))
     }
 
     @Test func equalValuesHaveEqualBytes() throws {
         let names = (0..<50).map { StepID("step \($0)") }
         let one = Dictionary(uniqueKeysWithValues: names.map { ($0, StepResult(.done)) })
         let other = Dictionary(uniqueKeysWithValues: names.reversed().map { ($0, StepResult(.done)) })
-        #expect(try Wire.encode(SegmentOutcome(.converged, results: one)) == Wire.encode(SegmentOutcome(.converged, results: other)))
+        #expect(
+            try Wire.encode(SegmentOutcome(.converged, results: one))
+                == Wire.encode(SegmentOutcome(.converged, results: other)))
     }
 }

@@ -4,20 +4,27 @@ import BasculeProtocol
 /// One value of every case of the protocol. A `switch` without default in the tests keeps these lists whole.
 enum Samples {
     static let digest = Digest(rawValue: String(repeating: "ab", count: 32))
-    static let file = DesiredResource(.file(FileSpec("/etc/motd", "hello \"world\"\n")), on: "vps1", requires: ["vps1/package:nginx"], origin: "fleet.yaml:3:1")
-    static let error = BasculeError(.timedOut, "too late", at: .file(path: "fleet.yaml", line: 3, column: 1), cause: "x", hint: "y")
+    static let file = DesiredResource(
+        .file(FileSpec("/etc/motd", "hello \"world\"\n")), on: "vps1", requires: ["vps1/package:nginx"],
+        origin: "fleet.yaml:3:1")
+    static let error = BasculeError(
+        .timedOut, "too late", at: .file(path: "fleet.yaml", line: 3, column: 1), cause: "x", hint: "y")
     static let change = Change(.update, [Difference("mode", before: nil, after: "0644", diff: "+x")])
     static let steps = [
         Step(
             id: "vps1/file:/etc/motd", phase: .install, node: "vps1", title: "create file /etc/motd",
-            action: .converge([ConvergeItem(desired: file, before: digest, change: change)]), certainty: .conditional(reason: "packages first"),
+            action: .converge([ConvergeItem(desired: file, before: digest, change: change)]),
+            certainty: .conditional(reason: "packages first"),
             reversal: .reversible(seconds: 1), estimate: 0.05),
         Step(
-            id: "t0", phase: .open, node: nil, title: "T0", action: .migrate(.open(domains: ["shop.example"])), requires: ["vps1/file:/etc/motd"],
-            certainty: .opaque, reversal: .reversibleUntil(event: "the first new write"), cancellation: .compensating, estimate: 0.1,
+            id: "t0", phase: .open, node: nil, title: "T0", action: .migrate(.open(domains: ["shop.example"])),
+            requires: ["vps1/file:/etc/motd"],
+            certainty: .opaque, reversal: .reversibleUntil(event: "the first new write"), cancellation: .compensating,
+            estimate: 0.1,
             compensation: .migrate(.site(domains: ["shop.example"], open: false))),
         Step(
-            id: "p", phase: .provision, node: nil, title: "create", action: .provision("vps1"), reversal: .pointOfNoReturn(reason: "r"),
+            id: "p", phase: .provision, node: nil, title: "create", action: .provision("vps1"),
+            reversal: .pointOfNoReturn(reason: "r"),
             cancellation: .abortable, estimate: 20, compensation: .bootstrap("vps1")),
     ]
     static let segment = Segment(
@@ -25,37 +32,52 @@ enum Samples {
         lease: MigrationLease(seconds: 1800, ifAlone: .rollback, attempt: 2))
     static let result = StepResult(
         .done, "ok", error: error,
-        evidence: [Evidence("rows", value: "3", threshold: "3", passed: true, time: 1.5, expires: 9, origin: "vps1", measure: 3, unit: "rows")],
+        evidence: [
+            Evidence(
+                "rows", value: "3", threshold: "3", passed: true, time: 1.5, expires: 9, origin: "vps1", measure: 3,
+                unit: "rows")
+        ],
         seconds: 0.25, changes: ["vps1/file:/etc/motd": change], output: .decision(.go))
-    static let outcome = SegmentOutcome(.rolledBack, results: ["a": result], compensations: ["a": StepResult(.satisfied)])
+    static let outcome = SegmentOutcome(
+        .rolledBack, results: ["a": result], compensations: ["a": StepResult(.satisfied)])
     static let facts = NodeFacts(
-        hostname: "h", machineID: "m", system: "debian", systemVersion: "12", codename: "bookworm", systemName: "Debian", kernel: "6.1",
-        architecture: "x86_64", processors: 2, memory: 1 << 33, memoryAvailable: 5, disks: [.init(mount: "/", type: "ext4", size: 1 << 40, free: 7)],
-        addresses: ["203.0.113.10/24"], defaultInterface: nil, services: nil, packageCount: 3, packages: ["nginx": "1.22"], bootID: "b", uptime: 1,
+        hostname: "h", machineID: "m", system: "debian", systemVersion: "12", codename: "bookworm",
+        systemName: "Debian", kernel: "6.1",
+        architecture: "x86_64", processors: 2, memory: 1 << 33, memoryAvailable: 5,
+        disks: [.init(mount: "/", type: "ext4", size: 1 << 40, free: 7)],
+        addresses: ["203.0.113.10/24"], defaultInterface: nil, services: nil, packageCount: 3,
+        packages: ["nginx": "1.22"], bootID: "b", uptime: 1,
         clock: 1_700_000_000.25)
     static let activity = AgentStatus.Activity(
-        segment: "seg", plan: "plan", phase: .rehearseSmoke, running: ["x"], next: nil, stepsDone: 1, stepsTotal: 2, isCompensating: true,
+        segment: "seg", plan: "plan", phase: .rehearseSmoke, running: ["x"], next: nil, stepsDone: 1, stepsTotal: 2,
+        isCompensating: true,
         waitingForDecision: false, conducted: true, leaseLeft: 2.5, ended: .stuck)
     static let status = AgentStatus(
-        machine: "m", version: "0.1.0", epoch: 1, uptime: 2, activities: [activity], migrationAttempt: 1, t0: .rolledBack, edge: .maintenance, lastSequence: 9)
+        machine: "m", version: "0.1.0", epoch: 1, uptime: 2, activities: [activity], migrationAttempt: 1,
+        t0: .rolledBack, edge: .maintenance, lastSequence: 9)
     static let record = JournalRecord(sequence: 7, time: 1.5, segment: "seg", event: .finished("a", result))
 
     static let events: [ExecutionEvent] = [
-        .accepted(segment), .started("a", attempt: 2), .finished("a", result), .rollingBack(reason: "because"), .compensating("a"),
+        .accepted(segment), .started("a", attempt: 2), .finished("a", result), .rollingBack(reason: "because"),
+        .compensating("a"),
         .compensated("a", result), .note("n"), .ended(outcome),
     ]
 
     static let requests: [Request] = [
-        .hello(Hello(versions: [1, 2], product: "0.1.0", epoch: 3, holder: "alice@laptop pid 1")), .facts, .observe([file]), .missingBlobs([digest]),
-        .putBlob(digest, size: 12), .putSecrets([SealedSecret(name: "db/shop", sealed: "00ff")], tag: "t"), .submit(segment), .attach("seg", from: 8),
-        .command("seg", .noGo), .status, .journal(from: 1, limit: 100), .snapshots, .restore("seg"), .edge(.maintenance, lease: 60),
+        .hello(Hello(versions: [1, 2], product: "0.1.0", epoch: 3, holder: "alice@laptop pid 1")), .facts,
+        .observe([file]), .missingBlobs([digest]),
+        .putBlob(digest, size: 12), .putSecrets([SealedSecret(name: "db/shop", sealed: "00ff")], tag: "t"),
+        .submit(segment), .attach("seg", from: 8),
+        .command("seg", .noGo), .status, .journal(from: 1, limit: 100), .snapshots, .restore("seg"),
+        .edge(.maintenance, lease: 60),
         .edge(.old, lease: nil), .publicKey(purpose: "edge"), .upgrade(digest),
     ]
 
     static let replies: [Reply] = [
         .welcome(
             Welcome(
-                version: 1, product: "0.1.0", machine: "m", architecture: "x86_64", sealingKey: "00", capabilities: ["segments"], secretsTag: nil, epoch: 3,
+                version: 1, product: "0.1.0", machine: "m", architecture: "x86_64", sealingKey: "00",
+                capabilities: ["segments"], secretsTag: nil, epoch: 3,
                 migrationAttempt: 0, t0: .open)), .facts(facts),
         .observations([
             Observation(id: "vps1/file:/etc/motd", observed: .file(FileObserved(type: .nothing)), digest: digest),

@@ -9,7 +9,9 @@ struct PlanView {
 
     func render() -> [String] {
         guard !plan.steps.isEmpty else {
-            return ["Nothing to do: \(plan.satisfied.count) resources are as declared.\(plan.unreachable.isEmpty ? "" : " \(plan.unreachable.count) cannot be reached here.")"]
+            return [
+                "Nothing to do: \(plan.satisfied.count) resources are as declared.\(plan.unreachable.isEmpty ? "" : " \(plan.unreachable.count) cannot be reached here.")"
+            ]
                 + unreachable
         }
         var out = ["Plan \(plan.id) for \(plan.fleet), topology \(plan.topology)", ""]
@@ -17,7 +19,9 @@ struct PlanView {
             let steps = plan.steps.filter { $0.phase == phase }
             let estimate = steps.reduce(0) { $0 + $1.estimate }
             let mark = phase.isConducted ? Terminal.paint("│ ", .yellow) : "  "
-            out.append(Terminal.paint("\(phase.rawValue)", .bold) + Terminal.paint("  \(phase.purpose), about \(estimate.durationText)", .dim))
+            out.append(
+                Terminal.paint("\(phase.rawValue)", .bold)
+                    + Terminal.paint("  \(phase.purpose), about \(estimate.durationText)", .dim))
             for step in steps { out += lines(step).map { mark + $0 } }
         }
         return out + unreachable + [""] + summary
@@ -26,17 +30,23 @@ struct PlanView {
     private func lines(_ step: Step) -> [String] {
         var out: [String] = []
         let who = step.node.map { "\($0)" } ?? "here"
-        out.append("\(symbol(step)) \(Terminal.escape(step.title))  \(Terminal.paint("on \(who)\(certainty(step))\(price(step))", .dim))")
+        out.append(
+            "\(symbol(step)) \(Terminal.escape(step.title))  \(Terminal.paint("on \(who)\(certainty(step))\(price(step))", .dim))"
+        )
         guard case .converge(let items) = step.action, full else { return out }
         for item in items {
             for difference in item.change?.differences ?? [] {
                 if item.desired.resource.kind == .package, items.count > 1 { continue }
                 let before = difference.before.map { "\(Terminal.escape($0)) → " } ?? ""
-                out.append("    \(Terminal.paint(difference.attribute, .dim)) \(before)\(Terminal.escape(difference.after ?? "absent"))")
+                out.append(
+                    "    \(Terminal.paint(difference.attribute, .dim)) \(before)\(Terminal.escape(difference.after ?? "absent"))"
+                )
                 if let diff = difference.diff, difference.before != nil {
                     out += diff.split(separator: "\n").prefix(40).map { line in
                         let text = "      \(Terminal.escape(String(line)))"
-                        return line.hasPrefix("+") ? Terminal.paint(text, .green) : line.hasPrefix("-") ? Terminal.paint(text, .red) : Terminal.paint(text, .dim)
+                        return line.hasPrefix("+")
+                            ? Terminal.paint(text, .green)
+                            : line.hasPrefix("-") ? Terminal.paint(text, .red) : Terminal.paint(text, .dim)
                     }
                 }
             }
@@ -45,7 +55,9 @@ struct PlanView {
     }
 
     private func symbol(_ step: Step) -> String {
-        guard case .converge(let items) = step.action, let action = items.first?.change?.action else { return Terminal.paint("•", .blue) }
+        guard case .converge(let items) = step.action, let action = items.first?.change?.action else {
+            return Terminal.paint("•", .blue)
+        }
         switch action {
         case .create: return Terminal.paint("+", .green)
         case .delete, .stop: return Terminal.paint("-", .red)
@@ -71,7 +83,9 @@ struct PlanView {
     }
 
     private var unreachable: [String] {
-        plan.unreachable.sorted { $0.key < $1.key }.map { "\(Terminal.paint("?", .yellow)) \($0.key): \(Terminal.escape($0.value))" }
+        plan.unreachable.sorted { $0.key < $1.key }.map {
+            "\(Terminal.paint("?", .yellow)) \($0.key): \(Terminal.escape($0.value))"
+        }
     }
 
     private var summary: [String] {
@@ -83,7 +97,8 @@ struct PlanView {
         ]
         if let migration = plan.migration {
             out.append(
-                "the migration is conducted by \(migration.conductor) from freeze to watch: write outage about \(migration.outageExpected.durationText), rollback before T0 about \(migration.rollbackExpected.durationText) (budget \(migration.rollbackBudget.durationText))")
+                "the migration is conducted by \(migration.conductor) from freeze to watch: write outage about \(migration.outageExpected.durationText), rollback before T0 about \(migration.rollbackExpected.durationText) (budget \(migration.rollbackBudget.durationText))"
+            )
             out.append("after T0, new writes \(migration.newWrites)")
         }
         return out

@@ -60,17 +60,27 @@ final class RunView: Sendable {
             erase(&state)
             switch event {
             case .phase(let phase, let steps):
-                Terminal.say(Terminal.paint("\(phase.rawValue)", .bold) + Terminal.paint("  \(phase.purpose), \(steps) steps", .dim))
-            case .started(let node, let step): state.live[key(node, step.id)] = Line(title: "\(node.map { "\($0)" } ?? "here")  \(step.title)", estimate: step.estimate)
+                Terminal.say(
+                    Terminal.paint("\(phase.rawValue)", .bold)
+                        + Terminal.paint("  \(phase.purpose), \(steps) steps", .dim))
+            case .started(let node, let step):
+                state.live[key(node, step.id)] = Line(
+                    title: "\(node.map { "\($0)" } ?? "here")  \(step.title)", estimate: step.estimate)
             case .progress(let node, let progress): state.live[key(node, progress.step)]?.detail = progress.line
             case .finished(let node, let step, let result):
                 state.live[key(node, step.id)] = nil
                 Terminal.say(line(node, step, result))
                 if let error = result.error { Terminal.fail(error) }
-            case .rollingBack(let node, let reason): Terminal.say(Terminal.paint("↩ \(node) rolls back: \(Terminal.escape(reason))", .yellow))
+            case .rollingBack(let node, let reason):
+                Terminal.say(Terminal.paint("↩ \(node) rolls back: \(Terminal.escape(reason))", .yellow))
             case .compensated(let node, let step, let result):
-                Terminal.say("  \(result.isGood ? Terminal.paint("↩", .yellow) : Terminal.paint("✗", .red)) \(node)  undone: \(Terminal.escape(step.title))  \(Terminal.paint(Terminal.escape(result.summary), .dim))")
-            case .reconnecting(let node, let error): Terminal.say(Terminal.paint("… \(node) is out of reach (\(error.code)); its agent goes on, trying again", .yellow))
+                Terminal.say(
+                    "  \(result.isGood ? Terminal.paint("↩", .yellow) : Terminal.paint("✗", .red)) \(node)  undone: \(Terminal.escape(step.title))  \(Terminal.paint(Terminal.escape(result.summary), .dim))"
+                )
+            case .reconnecting(let node, let error):
+                Terminal.say(
+                    Terminal.paint(
+                        "… \(node) is out of reach (\(error.code)); its agent goes on, trying again", .yellow))
             case .note(let text): Terminal.say(Terminal.paint(Terminal.escape(text), .dim))
             }
             redraw(&state)
@@ -87,7 +97,8 @@ final class RunView: Sendable {
             case .skipped: Terminal.paint("-", .dim)
             }
         let seconds = result.seconds >= 0.05 ? "  \(result.seconds.durationText)" : ""
-        return "  \(symbol) \(node.map { "\($0)" } ?? "here")  \(Terminal.escape(step.title))\(Terminal.paint("  \(Terminal.escape(String(result.summary.prefix(160))))\(seconds)", .dim))"
+        return
+            "  \(symbol) \(node.map { "\($0)" } ?? "here")  \(Terminal.escape(step.title))\(Terminal.paint("  \(Terminal.escape(String(result.summary.prefix(160))))\(seconds)", .dim))"
     }
 
     private func key(_ node: NodeName?, _ step: StepID) -> String { "\(node?.rawValue ?? "")|\(step)" }
@@ -106,7 +117,8 @@ final class RunView: Sendable {
         let spinner = Array("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")[state.tick % 10]
         let lines = state.live.sorted { $0.key < $1.key }.prefix(8).map { entry -> String in
             let spent = Date().timeIntervalSince(entry.value.began)
-            let text = "  \(spinner) \(Terminal.escape(entry.value.title))  \(Int(spent)) s of about \(entry.value.estimate.durationText)  \(Terminal.escape(entry.value.detail))"
+            let text =
+                "  \(spinner) \(Terminal.escape(entry.value.title))  \(Int(spent)) s of about \(entry.value.estimate.durationText)  \(Terminal.escape(entry.value.detail))"
             return String(text.prefix(width - 1))
         }
         guard !lines.isEmpty else { return }
@@ -115,21 +127,34 @@ final class RunView: Sendable {
     }
 
     /// Takes the live lines away before something else is said.
-    func finish() { state.withLock { erase(&$0); $0.live = [:] } }
+    func finish() {
+        state.withLock {
+            erase(&$0); $0.live = [:]
+        }
+    }
 
     private func takeJSON(_ event: RunEvent) {
         let line: JSONLine =
             switch event {
             case .phase(let phase, _): JSONLine(event: "phase", phase: phase.rawValue)
-            case .started(let node, let step): JSONLine(event: "started", node: node?.rawValue, phase: step.phase.rawValue, step: step.id.rawValue, title: step.title)
-            case .progress(let node, let progress): JSONLine(event: "progress", node: node?.rawValue, step: progress.step.rawValue, summary: progress.line)
+            case .started(let node, let step):
+                JSONLine(
+                    event: "started", node: node?.rawValue, phase: step.phase.rawValue, step: step.id.rawValue,
+                    title: step.title)
+            case .progress(let node, let progress):
+                JSONLine(event: "progress", node: node?.rawValue, step: progress.step.rawValue, summary: progress.line)
             case .finished(let node, let step, let result):
                 JSONLine(
-                    event: "finished", node: node?.rawValue, phase: step.phase.rawValue, step: step.id.rawValue, title: step.title, status: result.status.rawValue,
+                    event: "finished", node: node?.rawValue, phase: step.phase.rawValue, step: step.id.rawValue,
+                    title: step.title, status: result.status.rawValue,
                     summary: result.summary, seconds: result.seconds, error: result.error)
-            case .rollingBack(let node, let reason): JSONLine(event: "rolling-back", node: node.rawValue, summary: reason)
+            case .rollingBack(let node, let reason):
+                JSONLine(event: "rolling-back", node: node.rawValue, summary: reason)
             case .compensated(let node, let step, let result):
-                JSONLine(event: "compensated", node: node.rawValue, step: step.id.rawValue, title: step.title, status: result.status.rawValue, summary: result.summary, seconds: result.seconds, error: result.error)
+                JSONLine(
+                    event: "compensated", node: node.rawValue, step: step.id.rawValue, title: step.title,
+                    status: result.status.rawValue, summary: result.summary, seconds: result.seconds,
+                    error: result.error)
             case .reconnecting(let node, let error): JSONLine(event: "reconnecting", node: node.rawValue, error: error)
             case .note(let text): JSONLine(event: "note", summary: text)
             }

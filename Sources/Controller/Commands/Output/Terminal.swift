@@ -12,7 +12,9 @@ enum Terminal {
     enum Color: String { case red = "31", green = "32", yellow = "33", blue = "34", dim = "2", bold = "1" }
 
     /// The text in a colour, where standard output shows colours.
-    static func paint(_ text: String, _ color: Color) -> String { outputHasColor ? "\u{1B}[\(color.rawValue)m\(text)\u{1B}[0m" : text }
+    static func paint(_ text: String, _ color: Color) -> String {
+        outputHasColor ? "\u{1B}[\(color.rawValue)m\(text)\u{1B}[0m" : text
+    }
 
     /// One line to standard output.
     static func say(_ line: String = "") { FileHandle.standardOutput.write(Data("\(line)\n".utf8)) }
@@ -26,7 +28,9 @@ enum Terminal {
         func paint(_ text: String, _ code: String) -> String { color ? "\u{1B}[\(code)m\(text)\u{1B}[0m" : text }
         var text = "\(paint("error", "1;31")): \(escape(failure.message)) [\(failure.code)]"
         if let place = failure.place { text += "\n   at: \(escape("\(place)"))" }
-        if let cause = failure.cause { text += "\ncause: \(cause.split(separator: "\n").map { escape(String($0)) }.joined(separator: "\n       "))" }
+        if let cause = failure.cause {
+            text += "\ncause: \(cause.split(separator: "\n").map { escape(String($0)) }.joined(separator: "\n       "))"
+        }
         if let hint = failure.hint { text += "\n\(paint("hint", "1;36")): \(escape(hint))" }
         error(text)
     }
@@ -35,7 +39,10 @@ enum Terminal {
     static func escape(_ text: String) -> String {
         String(
             text.unicodeScalars.map { scalar -> Character in
-                let isControl = scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value) || (0x2028...0x202E).contains(scalar.value) || (0x2066...0x2069).contains(scalar.value) || [0x200E, 0x200F, 0x061C].contains(scalar.value)
+                let isControl =
+                    scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value)
+                    || (0x2028...0x202E).contains(scalar.value) || (0x2066...0x2069).contains(scalar.value)
+                    || [0x200E, 0x200F, 0x061C].contains(scalar.value)
                 return isControl && scalar != "\t" ? "\u{FFFD}" : Character(scalar)
             })
     }

@@ -122,7 +122,9 @@ enum LabMounts {
             let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
             guard descriptor >= 0 else { return nil }
             defer { close(descriptor) }
-            return LabFiles.read("/proc/self/fdinfo/\(descriptor)")?.split(separator: "\n").first { $0.hasPrefix("mnt_id:") }
+            return LabFiles.read("/proc/self/fdinfo/\(descriptor)")?.split(separator: "\n").first {
+                $0.hasPrefix("mnt_id:")
+            }
         }
         return mountID(directory) != mountID("\(directory)/..")
     }

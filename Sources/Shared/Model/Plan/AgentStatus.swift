@@ -25,12 +25,16 @@ package struct AgentStatus: Hashable, Codable, Sendable {
         package var ended: SegmentOutcome.Status?
 
         package init(
-            segment: SegmentID, plan: PlanID, phase: Phase?, running: [String], next: String?, stepsDone: Int, stepsTotal: Int,
-            isCompensating: Bool, waitingForDecision: Bool, conducted: Bool, leaseLeft: Double?, ended: SegmentOutcome.Status?
+            segment: SegmentID, plan: PlanID, phase: Phase?, running: [String], next: String?, stepsDone: Int,
+            stepsTotal: Int,
+            isCompensating: Bool, waitingForDecision: Bool, conducted: Bool, leaseLeft: Double?,
+            ended: SegmentOutcome.Status?
         ) {
             (self.segment, self.plan, self.phase, self.running, self.next) = (segment, plan, phase, running, next)
             (self.stepsDone, self.stepsTotal, self.isCompensating) = (stepsDone, stepsTotal, isCompensating)
-            (self.waitingForDecision, self.conducted, self.leaseLeft, self.ended) = (waitingForDecision, conducted, leaseLeft, ended)
+            (self.waitingForDecision, self.conducted, self.leaseLeft, self.ended) = (
+                waitingForDecision, conducted, leaseLeft, ended
+            )
         }
     }
 
@@ -48,7 +52,8 @@ package struct AgentStatus: Hashable, Codable, Sendable {
     package var lastSequence: Int
 
     package init(
-        machine: String, version: String, epoch: Int, uptime: Double, activities: [Activity], migrationAttempt: Int, t0: T0State?,
+        machine: String, version: String, epoch: Int, uptime: Double, activities: [Activity], migrationAttempt: Int,
+        t0: T0State?,
         edge: EdgeMode?, lastSequence: Int
     ) {
         (self.machine, self.version, self.epoch, self.uptime) = (machine, version, epoch, uptime)

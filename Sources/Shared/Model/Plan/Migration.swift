@@ -22,7 +22,8 @@ package struct EdgeSpec: Hashable, Codable, Sendable {
     package var conductorKey: String?
 
     package init(
-        domains: [String], newAddress: String, certificate: String?, key: String?, retryAfter: Int = 60, conductorKey: String? = nil
+        domains: [String], newAddress: String, certificate: String?, key: String?, retryAfter: Int = 60,
+        conductorKey: String? = nil
     ) {
         (self.domains, self.newAddress, self.certificate) = (domains, newAddress, certificate)
         (self.key, self.retryAfter, self.conductorKey) = (key, retryAfter, conductorKey)
@@ -62,7 +63,8 @@ package struct DNSChange: Hashable, Codable, Sendable {
     package var ttl: Int
 
     package init(
-        zone: String, server: String, port: Int = 53, tsig: SecretName, name: String, type: String, from: [String], to: [String], ttl: Int
+        zone: String, server: String, port: Int = 53, tsig: SecretName, name: String, type: String, from: [String],
+        to: [String], ttl: Int
     ) {
         (self.zone, self.server, self.port, self.tsig, self.name) = (zone, server, port, tsig, name)
         (self.type, self.from, self.to, self.ttl) = (type, from, to, ttl)
@@ -89,7 +91,8 @@ package struct JourneyGate: Hashable, Codable, Sendable {
     package var timeout: Double
 
     package init(
-        journey: Journey, baseURL: String, host: String, variables: [String: String] = [:], secrets: [String: SecretName] = [:], timeout: Double
+        journey: Journey, baseURL: String, host: String, variables: [String: String] = [:],
+        secrets: [String: SecretName] = [:], timeout: Double
     ) {
         (self.journey, self.baseURL, self.host) = (journey, baseURL, host)
         (self.variables, self.secrets, self.timeout) = (variables, secrets, timeout)
@@ -114,7 +117,8 @@ package struct WatchCriteria: Hashable, Codable, Sendable {
     package var database: PostgresMove?
 
     package init(
-        duration: Double, usersUnableToLogIn: Double?, serverErrors: Double?, dataLoss: Bool, minimumUsers: Int, loginPath: String?,
+        duration: Double, usersUnableToLogIn: Double?, serverErrors: Double?, dataLoss: Bool, minimumUsers: Int,
+        loginPath: String?,
         accessLog: String, journey: JourneyGate?, database: PostgresMove?
     ) {
         (self.duration, self.usersUnableToLogIn, self.serverErrors) = (duration, usersUnableToLogIn, serverErrors)
@@ -135,7 +139,8 @@ package struct WatchReport: Hashable, Codable, Sendable {
     package var tripped: String?
 
     package init(
-        requests: Int, serverErrors: Int, users: Int, usersUnableToLogIn: Int, journeys: Int, journeysFailed: Int, tripped: String?
+        requests: Int, serverErrors: Int, users: Int, usersUnableToLogIn: Int, journeys: Int, journeysFailed: Int,
+        tripped: String?
     ) {
         (self.requests, self.serverErrors, self.users) = (requests, serverErrors, users)
         (self.usersUnableToLogIn, self.journeys, self.journeysFailed) = (usersUnableToLogIn, journeys, journeysFailed)

@@ -17,7 +17,8 @@ package struct Plan: Hashable, Codable, Sendable {
 
     package init(
         id: PlanID, fleet: String, topology: String, revision: Digest, created: Double, steps: [Step],
-        satisfied: [ResourceID: String] = [:], unreachable: [ResourceID: String] = [:], migration: MigrationOutline? = nil
+        satisfied: [ResourceID: String] = [:], unreachable: [ResourceID: String] = [:],
+        migration: MigrationOutline? = nil
     ) {
         (self.id, self.fleet, self.topology, self.revision, self.created) = (id, fleet, topology, revision, created)
         (self.steps, self.satisfied, self.unreachable, self.migration) = (steps, satisfied, unreachable, migration)

@@ -55,7 +55,8 @@ package struct Step: Hashable, Codable, Sendable {
 
     package init(
         id: StepID, phase: Phase, node: NodeName?, title: String, action: StepAction, requires: [StepID] = [],
-        certainty: Certainty = .exact, reversal: Reversal, cancellation: Cancellation = .runsToCompletion, estimate: Double,
+        certainty: Certainty = .exact, reversal: Reversal, cancellation: Cancellation = .runsToCompletion,
+        estimate: Double,
         compensation: StepAction? = nil
     ) {
         (self.id, self.phase, self.node, self.title, self.action) = (id, phase, node, title, action)
@@ -93,7 +94,8 @@ package struct StepResult: Hashable, Codable, Sendable {
     package var output: StepOutput?
 
     package init(
-        _ status: Status, _ summary: String = "", error: BasculeError? = nil, evidence: [Evidence] = [], seconds: Double = 0,
+        _ status: Status, _ summary: String = "", error: BasculeError? = nil, evidence: [Evidence] = [],
+        seconds: Double = 0,
         changes: [ResourceID: Change] = [:], output: StepOutput? = nil
     ) {
         (self.status, self.summary, self.error, self.evidence) = (status, summary, error, evidence)

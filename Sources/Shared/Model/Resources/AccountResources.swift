@@ -20,7 +20,8 @@ extension GroupSpec {
     package func verdict(_ observed: GroupObserved) -> Verdict {
         switch (state, observed.gid) {
         case (.absent, nil): return .satisfied(reason: "absent")
-        case (.absent, let current?): return .change(Change(.delete, [Difference("gid", before: "\(current)", after: nil)]))
+        case (.absent, let current?):
+            return .change(Change(.delete, [Difference("gid", before: "\(current)", after: nil)]))
         case (.present, nil):
             return .change(Change(.create, [Difference("gid", before: nil, after: gid.map { "\($0)" } ?? "next free")]))
         case (.present, let current?):
@@ -72,10 +73,15 @@ extension UserSpec {
     package func verdict(_ observed: UserObserved) -> Verdict {
         guard let current = observed.uid else {
             if state == .absent { return .satisfied(reason: "absent") }
-            var differences = [Difference("uid", before: nil, after: uid.map { "\($0)" } ?? (system ? "next free system id" : "next free"))]
+            var differences = [
+                Difference(
+                    "uid", before: nil, after: uid.map { "\($0)" } ?? (system ? "next free system id" : "next free"))
+            ]
             if let shell { differences.append(Difference("shell", before: nil, after: shell)) }
             if let home { differences.append(Difference("home", before: nil, after: home)) }
-            if !groups.isEmpty { differences.append(Difference("groups", before: nil, after: groups.sorted().joined(separator: ", "))) }
+            if !groups.isEmpty {
+                differences.append(Difference("groups", before: nil, after: groups.sorted().joined(separator: ", ")))
+            }
             return .change(Change(.create, differences))
         }
         if state == .absent { return .change(Change(.delete, [Difference("uid", before: "\(current)", after: nil)])) }
@@ -85,7 +91,9 @@ extension UserSpec {
         list.compareWanted("home", observed.home, wanted: home)
         list.compareWanted("shell", observed.shell, wanted: shell)
         let missing = Set(groups).subtracting(observed.groups).sorted()
-        if !missing.isEmpty { list.add(Difference("groups", before: nil, after: "+" + missing.joined(separator: " +"))) }
+        if !missing.isEmpty {
+            list.add(Difference("groups", before: nil, after: "+" + missing.joined(separator: " +")))
+        }
         return list.verdict(.update, satisfied: "uid \(current)")
     }
 }

@@ -18,7 +18,8 @@ package struct ReleaseSpec: Hashable, Codable, Sendable {
     package var timeout: Int
 
     package init(
-        app: String, release: Digest, archive: Content, build: [String], buildEnv: [String: Content], env: [String: Content],
+        app: String, release: Digest, archive: Content, build: [String], buildEnv: [String: Content],
+        env: [String: Content],
         user: String, root: String, keep: Int = 3, timeout: Int = 1800
     ) {
         (self.app, self.release, self.archive, self.build, self.buildEnv) = (app, release, archive, build, buildEnv)
@@ -40,9 +41,13 @@ extension ReleaseSpec {
     package func verdict(_ observed: ReleaseObserved) -> Verdict {
         observed.built
             ? .satisfied(reason: "built")
-            : .change(Change(.create, [Difference("release", before: nil, after: String(release.rawValue.prefix(12)))] + build.map {
-                Difference("build", before: nil, after: $0)
-            }))
+            : .change(
+                Change(
+                    .create,
+                    [Difference("release", before: nil, after: String(release.rawValue.prefix(12)))]
+                        + build.map {
+                            Difference("build", before: nil, after: $0)
+                        }))
     }
 }
 
@@ -96,16 +101,30 @@ extension AppSpec {
         var list = DifferenceList()
         let wanted = String(release.rawValue.prefix(16))
         if observed.current != wanted {
-            list.add(Difference("release", before: observed.current.map { String($0.prefix(12)) }, after: String(wanted.prefix(12))))
+            list.add(
+                Difference(
+                    "release", before: observed.current.map { String($0.prefix(12)) }, after: String(wanted.prefix(12)))
+            )
         }
         let stale = ports.filter { !observed.upToDate.contains($0) }
         if !stale.isEmpty {
-            list.add(Difference("instances", before: "\(ports.count - stale.count) of \(ports.count) up to date", after: "\(ports.count) of \(ports.count)"))
+            list.add(
+                Difference(
+                    "instances", before: "\(ports.count - stale.count) of \(ports.count) up to date",
+                    after: "\(ports.count) of \(ports.count)"))
         }
         let ill = ports.filter { observed.upToDate.contains($0) && !observed.healthy.contains($0) }
-        if !ill.isEmpty { list.add(Difference("health", before: "port \(ill.map(String.init).joined(separator: ", ")) is not healthy", after: "healthy")) }
+        if !ill.isEmpty {
+            list.add(
+                Difference(
+                    "health", before: "port \(ill.map(String.init).joined(separator: ", ")) is not healthy",
+                    after: "healthy"))
+        }
         if upstreamFile != nil, observed.upstreamPorts.sorted() != ports.sorted() {
-            list.add(Difference("upstream", before: observed.upstreamPorts.map(String.init).joined(separator: ", "), after: ports.map(String.init).joined(separator: ", ")))
+            list.add(
+                Difference(
+                    "upstream", before: observed.upstreamPorts.map(String.init).joined(separator: ", "),
+                    after: ports.map(String.init).joined(separator: ", ")))
         }
         let action: ChangeAction = observed.current == nil ? .create : observed.current == wanted ? .restart : .update
         return list.verdict(action, satisfied: "\(ports.count) healthy instances")

@@ -6,7 +6,8 @@ package struct FileSpec: Hashable, Codable, Sendable {
     package var state: Presence
 
     package init(
-        _ path: String, _ content: Content, permissions: Permissions = Permissions(mode: 0o644), state: Presence = .present
+        _ path: String, _ content: Content, permissions: Permissions = Permissions(mode: 0o644),
+        state: Presence = .present
     ) {
         (self.path, self.content, self.permissions, self.state) = (path, content, permissions, state)
     }
@@ -29,7 +30,8 @@ package struct FileObserved: Hashable, Codable, Sendable {
     package var text: String?
 
     package init(
-        type: PathType, permissions: Permissions? = nil, digest: Digest? = nil, desiredDigest: Digest? = nil, text: String? = nil
+        type: PathType, permissions: Permissions? = nil, digest: Digest? = nil, desiredDigest: Digest? = nil,
+        text: String? = nil
     ) {
         (self.type, self.permissions, self.digest, self.desiredDigest, self.text) =
             (type, permissions, digest, desiredDigest, text)
@@ -52,11 +54,18 @@ extension FileSpec {
         }
         let shown = content.secrets.isEmpty ? content : nil
         guard observed.type == .file else {
-            var differences = [Difference("content", before: nil, after: Self.short(observed.desiredDigest), diff: preview(of: shown, over: nil))]
+            var differences = [
+                Difference(
+                    "content", before: nil, after: Self.short(observed.desiredDigest),
+                    diff: preview(of: shown, over: nil))
+            ]
             if observed.type != .nothing {
                 differences.insert(Difference("type", before: observed.type.rawValue, after: "file"), at: 0)
             }
-            differences.append(Difference("mode", before: nil, after: "\(permissions.owner):\(permissions.group) \(permissions.mode.octalMode)"))
+            differences.append(
+                Difference(
+                    "mode", before: nil,
+                    after: "\(permissions.owner):\(permissions.group) \(permissions.mode.octalMode)"))
             return .change(Change(.create, differences))
         }
         var list = DifferenceList()
@@ -107,7 +116,8 @@ extension DirectorySpec {
         case (.absent, .nothing): return .satisfied(reason: "absent")
         case (.absent, .directory) where !observed.isEmpty:
             return .unreachable(reason: "the directory is not empty; empty it, Bascule deletes no unknown files")
-        case (.absent, _): return .change(Change(.delete, [Difference("type", before: observed.type.rawValue, after: nil)]))
+        case (.absent, _):
+            return .change(Change(.delete, [Difference("type", before: observed.type.rawValue, after: nil)]))
         case (.present, .nothing):
             let after = "\(permissions.owner):\(permissions.group) \(permissions.mode.octalMode)"
             return .change(Change(.create, [Difference("mode", before: nil, after: after)]))
@@ -144,7 +154,8 @@ extension SymlinkSpec {
     package func verdict(_ observed: SymlinkObserved) -> Verdict {
         switch (state, observed.type) {
         case (.absent, .nothing): return .satisfied(reason: "absent")
-        case (.absent, .symlink): return .change(Change(.delete, [Difference("target", before: observed.target, after: nil)]))
+        case (.absent, .symlink):
+            return .change(Change(.delete, [Difference("target", before: observed.target, after: nil)]))
         case (.present, .nothing): return .change(Change(.create, [Difference("target", before: nil, after: target)]))
         case (.present, .symlink):
             var list = DifferenceList()

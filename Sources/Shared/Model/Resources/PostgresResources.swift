@@ -20,8 +20,10 @@ package struct PostgresRoleSpec: Hashable, Codable, Sendable {
     package var server: PostgresServer
 
     package init(
-        _ name: String, login: Bool = true, password: SecretName? = nil, memberOf: [String] = [], createDatabase: Bool = false,
-        replication: Bool = false, bypassRLS: Bool = false, connectionLimit: Int? = nil, server: PostgresServer = PostgresServer()
+        _ name: String, login: Bool = true, password: SecretName? = nil, memberOf: [String] = [],
+        createDatabase: Bool = false,
+        replication: Bool = false, bypassRLS: Bool = false, connectionLimit: Int? = nil,
+        server: PostgresServer = PostgresServer()
     ) {
         (self.name, self.login, self.password, self.memberOf) = (name, login, password, memberOf)
         (self.createDatabase, self.replication, self.bypassRLS) = (createDatabase, replication, bypassRLS)
@@ -42,7 +44,8 @@ package struct PostgresRoleObserved: Hashable, Codable, Sendable {
     package var passwordMatches: Bool?
 
     package init(
-        exists: Bool, login: Bool = false, memberOf: [String] = [], createDatabase: Bool = false, replication: Bool = false,
+        exists: Bool, login: Bool = false, memberOf: [String] = [], createDatabase: Bool = false,
+        replication: Bool = false,
         bypassRLS: Bool = false, connectionLimit: Int = -1, passwordMatches: Bool? = nil
     ) {
         (self.exists, self.login, self.memberOf, self.createDatabase) = (exists, login, memberOf, createDatabase)
@@ -63,7 +66,9 @@ extension PostgresRoleSpec {
         list.compare("bypassrls", observed.bypassRLS, bypassRLS)
         list.compareWanted("connection limit", observed.connectionLimit, wanted: connectionLimit)
         let missing = Set(memberOf).subtracting(observed.memberOf).sorted()
-        if !missing.isEmpty { list.add(Difference("member of", before: nil, after: "+" + missing.joined(separator: " +"))) }
+        if !missing.isEmpty {
+            list.add(Difference("member of", before: nil, after: "+" + missing.joined(separator: " +")))
+        }
         if observed.passwordMatches == false { list.add(Difference("password", before: "another", after: "‹secret›")) }
         return list.verdict(.update, satisfied: "as declared")
     }
@@ -78,7 +83,10 @@ package struct PostgresDatabaseSpec: Hashable, Codable, Sendable {
     package var locale: String
     package var server: PostgresServer
 
-    package init(_ name: String, owner: String, encoding: String = "UTF8", locale: String = "C.UTF-8", server: PostgresServer = PostgresServer()) {
+    package init(
+        _ name: String, owner: String, encoding: String = "UTF8", locale: String = "C.UTF-8",
+        server: PostgresServer = PostgresServer()
+    ) {
         (self.name, self.owner, self.encoding, self.locale, self.server) = (name, owner, encoding, locale, server)
     }
 }
@@ -97,11 +105,16 @@ package struct PostgresDatabaseObserved: Hashable, Codable, Sendable {
 extension PostgresDatabaseSpec {
     package func verdict(_ observed: PostgresDatabaseObserved) -> Verdict {
         guard observed.owner != nil else {
-            return .change(Change(.create, [Difference("owner", before: nil, after: owner), Difference("locale", before: nil, after: locale)]))
+            return .change(
+                Change(
+                    .create,
+                    [Difference("owner", before: nil, after: owner), Difference("locale", before: nil, after: locale)]))
         }
         if observed.encoding != encoding || observed.locale != locale {
             return .unreachable(
-                reason: "encoding and locale of a database cannot change (\(observed.encoding ?? "?"), \(observed.locale ?? "?")); dump and create it anew")
+                reason:
+                    "encoding and locale of a database cannot change (\(observed.encoding ?? "?"), \(observed.locale ?? "?")); dump and create it anew"
+            )
         }
         var list = DifferenceList()
         list.compareWanted("owner", observed.owner, wanted: owner)
@@ -166,7 +179,9 @@ extension PostgresSettingSpec {
     package func verdict(_ observed: PostgresSettingObserved) -> Verdict {
         var list = DifferenceList()
         list.compareWanted("value", observed.saved, wanted: value)
-        if observed.pendingRestart { list.add(Difference("server", before: "runs the older value", after: "restarted")) }
+        if observed.pendingRestart {
+            list.add(Difference("server", before: "runs the older value", after: "restarted"))
+        }
         let restart = observed.pendingRestart || (!list.isEmpty && observed.needsRestart)
         return list.verdict(restart ? .restart : .update, satisfied: "\(observed.live ?? value)")
     }

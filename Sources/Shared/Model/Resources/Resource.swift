@@ -268,7 +268,8 @@ extension Observed: Codable {
         case .command: self = .command(try box.decode(CommandObserved.self, forKey: .value))
         case .postgresRole: self = .postgresRole(try box.decode(PostgresRoleObserved.self, forKey: .value))
         case .postgresDatabase: self = .postgresDatabase(try box.decode(PostgresDatabaseObserved.self, forKey: .value))
-        case .postgresExtension: self = .postgresExtension(try box.decode(PostgresExtensionObserved.self, forKey: .value))
+        case .postgresExtension:
+            self = .postgresExtension(try box.decode(PostgresExtensionObserved.self, forKey: .value))
         case .postgresSetting: self = .postgresSetting(try box.decode(PostgresSettingObserved.self, forKey: .value))
         case .release: self = .release(try box.decode(ReleaseObserved.self, forKey: .value))
         case .app: self = .app(try box.decode(AppObserved.self, forKey: .value))

@@ -9,7 +9,9 @@ package struct AptRepositorySpec: Hashable, Codable, Sendable {
     package var key: Content
     package var state: Presence
 
-    package init(_ name: String, uris: [String], suites: [String], components: [String], key: Content, state: Presence = .present) {
+    package init(
+        _ name: String, uris: [String], suites: [String], components: [String], key: Content, state: Presence = .present
+    ) {
         (self.name, self.uris, self.suites) = (name, uris, suites)
         (self.components, self.key, self.state) = (components, key, state)
     }
@@ -31,11 +33,13 @@ extension AptRepositorySpec {
     package func verdict(_ observed: AptRepositoryObserved) -> Verdict {
         if state == .absent {
             return observed.digest == nil
-                ? .satisfied(reason: "absent") : .change(Change(.delete, [Difference("source", before: "present", after: nil)]))
+                ? .satisfied(reason: "absent")
+                : .change(Change(.delete, [Difference("source", before: "present", after: nil)]))
         }
         var list = DifferenceList()
         if observed.digest != observed.desiredDigest {
-            let source = "\(uris.joined(separator: " ")) \(suites.joined(separator: " ")) \(components.joined(separator: " "))"
+            let source =
+                "\(uris.joined(separator: " ")) \(suites.joined(separator: " ")) \(components.joined(separator: " "))"
             list.add(Difference("source", before: observed.digest == nil ? nil : "another", after: source))
         } else if !observed.fetched {
             list.add(Difference("package lists", before: "not fetched", after: "fetched"))
@@ -73,7 +77,8 @@ extension SysctlSpec {
         list.compareWanted("saved", observed.saved, wanted: value)
         if observed.live != value {
             if !observed.writable && list.isEmpty {
-                return .unreachable(reason: "this kernel refuses \(key) here; it holds after a boot on a machine of its own")
+                return .unreachable(
+                    reason: "this kernel refuses \(key) here; it holds after a boot on a machine of its own")
             }
             if observed.writable { list.compareWanted("live", observed.live, wanted: value) }
         }
@@ -140,7 +145,9 @@ package struct CertificateSpec: Hashable, Codable, Sendable {
     package var days: Int
 
     package init(_ name: String, domains: [String], certificatePath: String, keyPath: String, days: Int = 397) {
-        (self.name, self.domains, self.certificatePath, self.keyPath, self.days) = (name, domains, certificatePath, keyPath, days)
+        (self.name, self.domains, self.certificatePath, self.keyPath, self.days) = (
+            name, domains, certificatePath, keyPath, days
+        )
     }
 }
 
@@ -162,7 +169,8 @@ package struct CertificateObserved: Hashable, Codable, Sendable {
 extension CertificateSpec {
     package func verdict(_ observed: CertificateObserved) -> Verdict {
         guard observed.present else {
-            return .change(Change(.create, [Difference("domains", before: nil, after: domains.joined(separator: ", "))]))
+            return .change(
+                Change(.create, [Difference("domains", before: nil, after: domains.joined(separator: ", "))]))
         }
         var list = DifferenceList()
         list.compare("domains", observed.domains.sorted(), domains.sorted())
@@ -184,7 +192,10 @@ package struct CommandSpec: Hashable, Codable, Sendable {
     /// Seconds until it is killed with its whole group.
     package var timeout: Int
 
-    package init(_ name: String, command: [String], unless: [String], user: String = "root", directory: String? = nil, timeout: Int = 600) {
+    package init(
+        _ name: String, command: [String], unless: [String], user: String = "root", directory: String? = nil,
+        timeout: Int = 600
+    ) {
         (self.name, self.command, self.unless) = (name, command, unless)
         (self.user, self.directory, self.timeout) = (user, directory, timeout)
     }

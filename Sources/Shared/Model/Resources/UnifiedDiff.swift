@@ -5,7 +5,8 @@ package enum UnifiedDiff {
         guard old != new else { return nil }
         let before = lines(old)
         let after = lines(new)
-        let edits = before.count * after.count > 4_000_000
+        let edits =
+            before.count * after.count > 4_000_000
             ? before.map { Edit.remove($0) } + after.map { Edit.add($0) }
             : script(before, after)
         return render(edits, context: context)
@@ -62,12 +63,16 @@ package enum UnifiedDiff {
             oldLine += start - index
             newLine += start - index
             var end = change
-            while let next = edits[end...].firstIndex(where: { !$0.isKept }), next - end <= 2 * context { end = next + 1 }
+            while let next = edits[end...].firstIndex(where: { !$0.isKept }), next - end <= 2 * context {
+                end = next + 1
+            }
             end = min(edits.count, end + context)
             let hunk = edits[start..<end]
             let removed = hunk.count(where: { if case .add = $0 { false } else { true } })
             let added = hunk.count(where: { if case .remove = $0 { false } else { true } })
-            out.append("@@ -\(removed == 0 ? oldLine - 1 : oldLine),\(removed) +\(added == 0 ? newLine - 1 : newLine),\(added) @@")
+            out.append(
+                "@@ -\(removed == 0 ? oldLine - 1 : oldLine),\(removed) +\(added == 0 ? newLine - 1 : newLine),\(added) @@"
+            )
             for edit in hunk {
                 switch edit {
                 case .keep(let line): out.append(" \(line)")

@@ -21,10 +21,13 @@ package struct UnitSpec: Hashable, Codable, Sendable {
 
     package init(
         _ name: String, content: Content? = nil, dropIns: [String: Content] = [:], state: State? = .running,
-        enabled: Bool? = true, masked: Bool = false, reloadOn: [String] = [], restartOn: [String] = [], check: [String]? = nil
+        enabled: Bool? = true, masked: Bool = false, reloadOn: [String] = [], restartOn: [String] = [],
+        check: [String]? = nil
     ) {
         (self.name, self.content, self.dropIns, self.state) = (name, content, dropIns, state)
-        (self.enabled, self.masked, self.reloadOn, self.restartOn, self.check) = (enabled, masked, reloadOn, restartOn, check)
+        (self.enabled, self.masked, self.reloadOn, self.restartOn, self.check) = (
+            enabled, masked, reloadOn, restartOn, check
+        )
     }
 }
 
@@ -50,14 +53,18 @@ package struct UnitObserved: Hashable, Codable, Sendable {
     package var reloadPending: Bool
 
     package init(
-        load: String, active: String, unitFile: String, contentDigest: Digest? = nil, desiredContentDigest: Digest? = nil,
-        dropInDigests: [String: Digest] = [:], desiredDropInDigests: [String: Digest] = [:], needsDaemonReload: Bool = false,
+        load: String, active: String, unitFile: String, contentDigest: Digest? = nil,
+        desiredContentDigest: Digest? = nil,
+        dropInDigests: [String: Digest] = [:], desiredDropInDigests: [String: Digest] = [:],
+        needsDaemonReload: Bool = false,
         restartPending: Bool = false, reloadPending: Bool = false
     ) {
         (self.load, self.active, self.unitFile) = (load, active, unitFile)
         (self.contentDigest, self.desiredContentDigest) = (contentDigest, desiredContentDigest)
         (self.dropInDigests, self.desiredDropInDigests) = (dropInDigests, desiredDropInDigests)
-        (self.needsDaemonReload, self.restartPending, self.reloadPending) = (needsDaemonReload, restartPending, reloadPending)
+        (self.needsDaemonReload, self.restartPending, self.reloadPending) = (
+            needsDaemonReload, restartPending, reloadPending
+        )
     }
 }
 
@@ -70,18 +77,25 @@ extension UnitSpec {
             (content != nil && observed.contentDigest != observed.desiredContentDigest)
             || dropIns.keys.contains { observed.dropInDigests[$0] != observed.desiredDropInDigests[$0] }
         if content != nil, observed.contentDigest != observed.desiredContentDigest {
-            list.add(Difference("unit file", before: short(observed.contentDigest), after: short(observed.desiredContentDigest)))
+            list.add(
+                Difference(
+                    "unit file", before: short(observed.contentDigest), after: short(observed.desiredContentDigest)))
             if observed.contentDigest == nil { action = .create }
         }
         for name in dropIns.keys.sorted() where observed.dropInDigests[name] != observed.desiredDropInDigests[name] {
             list.add(
-                Difference("drop-in \(name)", before: short(observed.dropInDigests[name]), after: short(observed.desiredDropInDigests[name])))
+                Difference(
+                    "drop-in \(name)", before: short(observed.dropInDigests[name]),
+                    after: short(observed.desiredDropInDigests[name])))
         }
-        if observed.needsDaemonReload { list.add(Difference("systemd", before: "knows an older unit file", after: "reads it again")) }
+        if observed.needsDaemonReload {
+            list.add(Difference("systemd", before: "knows an older unit file", after: "reads it again"))
+        }
         let isMasked = observed.load == "masked" || observed.unitFile.hasPrefix("masked")
         if masked != isMasked { list.compare("masked", isMasked, masked) }
         if let enabled, !masked {
-            let isEnabled = ["enabled", "enabled-runtime", "static", "alias", "indirect", "generated"].contains(observed.unitFile)
+            let isEnabled = ["enabled", "enabled-runtime", "static", "alias", "indirect", "generated"].contains(
+                observed.unitFile)
             if isEnabled != enabled, !(observed.unitFile == "static" || observed.unitFile == "generated") {
                 list.compare("enabled", isEnabled, enabled)
             }
@@ -117,7 +131,8 @@ package struct TimerSpec: Hashable, Codable, Sendable {
     package var user: String
     package var state: Presence
 
-    package init(_ name: String, calendar: String, command: [String], user: String = "root", state: Presence = .present) {
+    package init(_ name: String, calendar: String, command: [String], user: String = "root", state: Presence = .present)
+    {
         (self.name, self.calendar, self.command, self.user, self.state) = (name, calendar, command, user, state)
     }
 }
@@ -138,11 +153,15 @@ extension TimerSpec {
     package func verdict(_ observed: TimerObserved) -> Verdict {
         if state == .absent {
             return observed.digest == nil && !observed.active
-                ? .satisfied(reason: "absent") : .change(Change(.delete, [Difference("timer", before: calendar, after: nil)]))
+                ? .satisfied(reason: "absent")
+                : .change(Change(.delete, [Difference("timer", before: calendar, after: nil)]))
         }
         var list = DifferenceList()
         if observed.digest != observed.desiredDigest {
-            list.add(Difference("schedule", before: observed.digest == nil ? nil : "another", after: "\(calendar): \(command.joined(separator: " "))"))
+            list.add(
+                Difference(
+                    "schedule", before: observed.digest == nil ? nil : "another",
+                    after: "\(calendar): \(command.joined(separator: " "))"))
         }
         list.compare("active", observed.active, true)
         list.compare("enabled", observed.enabled, true)
