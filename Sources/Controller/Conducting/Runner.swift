@@ -149,6 +149,14 @@ package struct Runner: Sendable {
         guard let conductor = planned.plan.migration?.conductor else {
             throw BasculeError(.defect, "a conducted phase without a conductor")
         }
+        if let reason = WindowRule.refusal(
+            session.fleet.migration?.window, now: Date(), forecast: planned.plan.migration?.outageExpected ?? 0,
+            rollback: planned.plan.migration?.rollbackExpected ?? 0)
+        {
+            report.outcome = .stopped
+            report.reason = reason
+            return [:]
+        }
         try session.store.set(.conducted)
         let outcome = try await deliver(.freeze, steps, to: conductor, planned, run, lease: planned.lease)
         try note(conducted: outcome)
