@@ -30,7 +30,7 @@ extension OnNodes {
             }
             var fleet = try scene.read("fleet.yaml")
             for (old, new) in [
-                ("fleet: girlycrea", "fleet: \(scene.name)"), ("watch: 1m", "watch: 5s"),
+                ("fleet: girlycrea", "fleet: \(scene.name)"), ("watch: 30s", "watch: 5s"),
                 ("instances: 4", "instances: 2"),
             ] {
                 try #require(fleet.contains(old), "the example says \(old)")
