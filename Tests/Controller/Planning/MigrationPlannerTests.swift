@@ -166,10 +166,17 @@ import Testing
     }
 
     @Test func aSourceWithoutAKnownHostKeyIsRefused() throws {
+        let elsewhere = ["deploy@saas:/var/www": "deploy@elsewhere.example:/var/www"]
+        let error = #expect(throws: BasculeError.self) { try Example.plan(replacing: elsewhere) }
+        #expect(error?.code == .migrationRefused)
+        #expect(error?.message.contains("elsewhere.example") == true)
+    }
+
+    @Test func aNodeThatIsNotUpYetHasNoHostKeyYet() throws {
         var context = try Example.context()
         context.hostKeys = [:]
         let planner = try #require(try MigrationPlanner(context))
-        #expect(code { try planner.plan() } == .migrationRefused)
+        #expect(try planner.plan().steps.contains { $0.id == "migration/copy/uploads-copy" })
     }
 
     @Test func withoutAMigrationThereIsNone() throws {
