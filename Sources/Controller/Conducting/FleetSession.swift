@@ -24,8 +24,8 @@ package actor FleetSession {
     /// What greets the agents.
     package nonisolated let holder: String
     package nonisolated let epoch: Int
-    private var links: [NodeName: NodeLink] = [:]
-    private var welcomes: [NodeName: Welcome] = [:]
+    var links: [NodeName: NodeLink] = [:]
+    var welcomes: [NodeName: Welcome] = [:]
     private var labNodes: [ThrowawayNode]?
     private var keyBeingMade: Task<(secret: Secret, publicLine: String), any Error>?
 
@@ -132,10 +132,44 @@ package actor FleetSession {
     /// A connection to a node's agent, greeted; made once and kept for this command.
     package func link(_ node: NodeName) async throws -> NodeLink {
         if let known = links[node] { return known }
+        return try await open(node, asking: nil).link
+    }
+
+    /// Looks at resources. Where there is no connection yet the question travels with the greeting; its answer counts
+    /// only once the greeting's does.
+    package func observe(
+        _ resources: [DesiredResource], on node: NodeName, purposes: [SecretName: SecretPurpose]
+    ) async throws -> [Observation] {
+        let names = resources.reduce(into: Set<SecretName>()) { $0.formUnion($1.resource.secrets) }
+        var reply: Reply?
+        if links[node] == nil {
+            let (link, ticket) = try await open(node, asking: .observe(resources))
+            // The agent looked with the secrets that it had: if those are other ones, it looks again.
+            if let ticket {
+                if try holdsSecrets(names, node, purposes) {
+                    reply = try await link.answer(to: ticket)
+                } else {
+                    await link.forget(ticket)
+                }
+            }
+        }
+        if reply == nil {
+            try await giveSecrets(names, to: node, purposes: purposes)
+            reply = try await link(node).ask(.observe(resources))
+        }
+        guard case .observations(let seen)? = reply else {
+            throw BasculeError(.protocolViolation, "the agent answered something else than observations")
+        }
+        return seen
+    }
+
+    /// Connects, greets, and sends one more request in the same flight.
+    private func open(_ node: NodeName, asking: Request?) async throws -> (link: NodeLink, ticket: NodeLink.Ticket?) {
         let record = try store.node(node)
+        let place = Place.node(name: node.rawValue, subject: nil)
         guard record.machine != nil, let endpoint = try await endpoint(node) else {
             throw BasculeError(
-                .notBootstrapped, "the node has no agent yet", at: .node(name: node.rawValue, subject: nil),
+                .notBootstrapped, "the node has no agent yet", at: place,
                 hint: "bascule node bootstrap \(node) --yes, or let bascule apply do it")
         }
         let login = SSHLogin(
@@ -145,22 +179,34 @@ package actor FleetSession {
         let hello = Hello(
             versions: Array(ProtocolVersion.oldest...ProtocolVersion.current), product: ProtocolVersion.product,
             epoch: epoch, holder: holder)
-        guard case .welcome(let welcome) = try await link.ask(.hello(hello)) else {
-            throw BasculeError(
-                .protocolViolation, "the agent did not answer the greeting",
-                at: .node(name: node.rawValue, subject: nil))
+        let tickets: [NodeLink.Ticket]
+        let welcome: Welcome
+        do {
+            tickets = try await link.send([.hello(hello)] + (asking.map { [$0] } ?? []))
+            guard case .welcome(let answer) = try await link.answer(to: tickets[0]) else {
+                throw BasculeError(.protocolViolation, "the agent did not answer the greeting", at: place)
+            }
+            guard answer.machine == record.machine else {
+                throw BasculeError(
+                    .otherMachine, "another machine answers at \(endpoint): its identity is not the pinned one",
+                    at: place,
+                    hint:
+                        "if the machine was replaced on purpose: bascule node forget \(node), then bascule node bootstrap \(node)"
+                )
+            }
+            welcome = answer
+        } catch {
+            await link.close()
+            throw error
         }
-        guard welcome.machine == record.machine else {
-            throw BasculeError(
-                .otherMachine, "another machine answers at \(endpoint): its identity is not the pinned one",
-                at: .node(name: node.rawValue, subject: nil),
-                hint:
-                    "if the machine was replaced on purpose: bascule node forget \(node), then bascule node bootstrap \(node)"
-            )
+        // Another task of this command may have been faster: one connection is enough.
+        if let other = links[node] {
+            Task { await link.close() }
+            return (other, nil)
         }
         links[node] = link
         welcomes[node] = welcome
-        return link
+        return (link, tickets.count > 1 ? tickets[1] : nil)
     }
 
     /// Forgets a connection that broke, so that the next use makes another.
@@ -181,44 +227,4 @@ package actor FleetSession {
         for link in links.values { await link.close() }
         links = [:]
     }
-
-    // MARK: - Secrets
-
-    /// Seals the secrets that a node's resources and tasks need to it, if it does not have them as they are now.
-    package func giveSecrets(_ names: Set<SecretName>, to node: NodeName, purposes: [SecretName: SecretPurpose])
-        async throws
-    {
-        guard !names.isEmpty else { return }
-        var values: [(SecretName, Secret)] = []
-        for name in names.sorted() { values.append((name, try secret(name, purposes[name] ?? .given))) }
-        let welcome = try await welcome(node)
-        let tagKey = Array(
-            try store.generatedSecret("bascule.secrets-tag-key", make: { RandomBytes.password(32) }).revealBytes())
-        var message: [UInt8] = Array("\(welcome.machine)\n".utf8)
-        for (name, value) in values { message += Array("\(name)=".utf8) + value.revealBytes() + [0] }
-        let tag = String(Hex.encode(HMAC.sha256(key: tagKey, message)).prefix(32))
-        guard welcome.secretsTag != tag else { return }
-        guard let key = Hex.decode(welcome.sealingKey) else {
-            throw BasculeError(.protocolViolation, "the agent's key is not hexadecimal")
-        }
-        let sealed = try values.map {
-            SealedSecret(name: $0.0, sealed: Hex.encode(try SealingKeyPair.seal($0.1.revealBytes(), to: key)))
-        }
-        _ = try await link(node).ask(.putSecrets(sealed, tag: tag))
-        welcomes[node]?.secretsTag = tag
-    }
-
-    /// A secret's value: set by the administrator, or made now if Bascule makes it. Throws `secret-missing`.
-    package nonisolated func secret(_ name: SecretName, _ purpose: SecretPurpose) throws -> Secret {
-        if let known = try store.secret(name) { return known }
-        if case .generated(let length) = purpose {
-            return try store.generatedSecret(name, make: { RandomBytes.password(length) })
-        }
-        throw BasculeError(.secretMissing, "the secret \(name) is not set", hint: "bascule secret set \(name)")
-    }
-}
-
-extension ErrorCode {
-    /// A secret that the fleet file names was never set.
-    package static let secretMissing: ErrorCode = "secret-missing"
 }

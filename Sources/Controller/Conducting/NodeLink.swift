@@ -12,25 +12,54 @@ extension ErrorCode {
     package static let otherMachine: ErrorCode = "other-machine"
 }
 
-/// One connection to one agent: framed requests and answers over one SSH channel, many at once.
+/// What carries frames to an agent and back: an SSH channel, or one that the connection holder lends.
+protocol AgentChannel: Sendable {
+    /// The next bytes; nil at the end.
+    func read() async throws -> [UInt8]?
+    /// Returns once all of them are on their way: this is what holds a fast sender back.
+    func write(_ bytes: [UInt8]) async throws
+    /// The last that the far end said beside the protocol.
+    func complaint() async -> String
+    func close() async
+}
+
+/// One connection to one agent: framed requests and answers over one channel, many at once.
 package actor NodeLink {
     /// Events of a request, in order, on the link's own executor.
     package typealias EventHandler = @Sendable (Event) -> Void
 
+    /// A request that was sent, whose answer is fetched with `answer(to:)`, once.
+    package struct Ticket: Sendable { fileprivate let id: UInt32 }
+
     private struct Waiting {
-        var continuation: CheckedContinuation<Reply, any Error>
+        var continuation: CheckedContinuation<Reply, any Error>?
         var onEvent: EventHandler?
+        /// Came before anybody fetched it.
+        var early: Result<Reply, any Error>?
+        /// When the agent was last heard of in this matter, or something of it was sent.
+        var heard = ContinuousClock.now
+        let patience: Duration
+        var isUnwanted = false
     }
 
+    /// A stranger's events are kept: more than this of one request, in bytes, ends the connection.
+    private static let eventBudget = 64 << 20
+
     package nonisolated let node: NodeName
-    private let session: SSHSession
-    private let stream: SSHStream
+    /// Whether the connection holder lends it.
+    package nonisolated let isHeld: Bool
+    private let channel: any AgentChannel
+    private var decoder: FrameDecoder
     private var waiting: [UInt32: Waiting] = [:]
+    private var eventBytes = 0
     private var nextID: UInt32 = 1
     private var failure: BasculeError?
+    private var watchdog: Task<Void, Never>?
 
-    private init(node: NodeName, session: SSHSession, stream: SSHStream) {
-        (self.node, self.session, self.stream) = (node, session, stream)
+    /// Frames are read from `channel` from here on; `decoder` may hold the first of them.
+    init(node: NodeName, channel: any AgentChannel, decoder: FrameDecoder = FrameDecoder(), isHeld: Bool = false) {
+        (self.node, self.channel, self.decoder, self.isHeld) = (node, channel, decoder, isHeld)
+        Task { await self.read() }
     }
 
     /// Logs in with the fleet's key, whose forced command is the agent's bridge, and starts reading.
@@ -39,9 +68,7 @@ package actor NodeLink {
             let session = try await SSHSession.connect(to: endpoint, login: login)
             // The forced command decides what runs; the word is only for the server's log.
             let stream = try await session.openStream("connect", window: 4 << 20)
-            let link = NodeLink(node: node, session: session, stream: stream)
-            Task { await link.read() }
-            return link
+            return NodeLink(node: node, channel: SSHAgentChannel(session: session, stream: stream))
         } catch {
             throw BasculeError.wrapping(error, "could not reach the node").placed(
                 at: .node(name: node.rawValue, subject: nil))
@@ -49,34 +76,48 @@ package actor NodeLink {
     }
 
     private func read() async {
-        var decoder = FrameDecoder()
         do {
-            while let bytes = try await stream.read() {
+            while let bytes = try await channel.read() {
                 decoder.feed(bytes)
                 while let frame = try decoder.next() { try take(frame) }
             }
-            let said = String(decoding: await stream.stderr().suffix(500), as: UTF8.self).trimmingCharacters(
-                in: .whitespacesAndNewlines)
+            let said = await channel.complaint()
             fail(
                 BasculeError(
                     .linkLost, "the agent ended the connection", cause: said.isEmpty ? nil : said,
                     hint: "on the node: systemctl status bascule-agent"))
         } catch {
             fail(BasculeError.wrapping(error, code: .linkLost, "the connection broke"))
+            await channel.close()
         }
     }
 
     private func take(_ frame: Frame) throws {
         switch frame.kind {
         case .reply:
-            guard let entry = waiting.removeValue(forKey: frame.id) else { return }
-            let reply = try Wire.decode(Reply.self, from: frame.body)
-            if case .refused(let error) = reply {
-                entry.continuation.resume(throwing: error.placed(at: .node(name: node.rawValue, subject: nil)))
-            } else {
-                entry.continuation.resume(returning: reply)
+            guard let entry = waiting[frame.id], entry.early == nil else {
+                throw BasculeError(.protocolViolation, "an agent answered what was not asked")
             }
-        case .event: waiting[frame.id]?.onEvent?(try Wire.decode(Event.self, from: frame.body))
+            let reply = try Wire.decode(Reply.self, from: frame.body)
+            let result: Result<Reply, any Error> =
+                if case .refused(let error) = reply {
+                    .failure(error.placed(at: .node(name: node.rawValue, subject: nil)))
+                } else {
+                    .success(reply)
+                }
+            guard let continuation = entry.continuation else {
+                if entry.isUnwanted { waiting[frame.id] = nil } else { waiting[frame.id]?.early = result }
+                return
+            }
+            waiting[frame.id] = nil
+            continuation.resume(with: result)
+        case .event:
+            eventBytes += frame.body.count
+            guard eventBytes <= NodeLink.eventBudget, waiting[frame.id] != nil else {
+                throw BasculeError(.protocolViolation, "an agent tells more than anybody wants to know")
+            }
+            waiting[frame.id]?.heard = .now
+            waiting[frame.id]?.onEvent?(try Wire.decode(Event.self, from: frame.body))
         case .request, .chunk, .cancel: throw BasculeError(.protocolViolation, "an agent sent a request")
         }
     }
@@ -84,61 +125,143 @@ package actor NodeLink {
     private func fail(_ error: BasculeError) {
         let placed = error.placed(at: .node(name: node.rawValue, subject: nil))
         failure = failure ?? placed
-        let lost = waiting
-        waiting = [:]
-        for entry in lost.values { entry.continuation.resume(throwing: placed) }
+        watchdog?.cancel()
+        for (id, entry) in waiting {
+            guard let continuation = entry.continuation else {
+                if entry.early == nil { waiting[id]?.early = .failure(placed) }
+                continue
+            }
+            waiting[id] = nil
+            continuation.resume(throwing: placed)
+        }
     }
 
-    private func identifier() -> UInt32 {
-        defer { nextID &+= 1 }
-        return nextID
+    /// One for all requests: an agent that is silent for longer than any of them bears loses the connection.
+    private func watch() {
+        guard watchdog == nil else { return }
+        watchdog = Task { [weak self] in
+            while await self?.nobodyIsLate() == true { try? await Task.sleep(for: .milliseconds(500)) }
+        }
+    }
+
+    private func nobodyIsLate() async -> Bool {
+        if failure != nil || waiting.isEmpty {
+            watchdog = nil
+            return false
+        }
+        guard let late = waiting.values.first(where: { $0.early == nil && .now - $0.heard > $0.patience }) else {
+            return true
+        }
+        fail(
+            BasculeError(
+                .linkLost, "the agent was silent for \(late.patience.components.seconds) s",
+                hint: "on the node: systemctl status bascule-agent"))
+        await channel.close()
+        return false
+    }
+
+    /// Registers a request and gives its frame.
+    private func enter(_ request: Request, _ onEvent: EventHandler?) throws -> (Ticket, [UInt8]) {
+        let id = nextID
+        nextID &+= 1
+        let bytes = try Wire.frame(.request, id: id, request)
+        if let failure { throw failure }
+        waiting[id] = Waiting(onEvent: onEvent, patience: request.patience)
+        watch()
+        return (Ticket(id: id), bytes)
+    }
+
+    /// Sends requests in one flight, without waiting for any answer.
+    package func send(_ requests: [Request]) throws -> [Ticket] {
+        var (tickets, bytes): ([Ticket], [UInt8]) = ([], [])
+        for request in requests {
+            let (ticket, frame) = try enter(request, nil)
+            tickets.append(ticket)
+            bytes += frame
+        }
+        Task { [bytes] in await self.write(bytes) }
+        return tickets
+    }
+
+    /// The answer to a request that was sent; a refusal is thrown.
+    package func answer(to ticket: Ticket) async throws -> Reply {
+        if let early = waiting[ticket.id]?.early {
+            waiting[ticket.id] = nil
+            return try early.get()
+        }
+        return try await withCheckedThrowingContinuation { continuation in
+            guard waiting[ticket.id] != nil else {
+                return continuation.resume(throwing: failure ?? BasculeError(.defect, "an answer fetched twice"))
+            }
+            waiting[ticket.id]?.continuation = continuation
+        }
+    }
+
+    /// Nobody will fetch the answer.
+    package func forget(_ ticket: Ticket) {
+        if waiting[ticket.id]?.early == nil { waiting[ticket.id]?.isUnwanted = true } else { waiting[ticket.id] = nil }
     }
 
     /// Sends a request and waits for its answer; a refusal is thrown.
     package func ask(_ request: Request, onEvent: EventHandler? = nil) async throws -> Reply {
-        let id = identifier()
-        let bytes = try Wire.frame(.request, id: id, request)
-        return try await withCheckedThrowingContinuation { continuation in
-            if let failure { return continuation.resume(throwing: failure) }
-            waiting[id] = Waiting(continuation: continuation, onEvent: onEvent)
-            Task { await self.send(bytes) }
-        }
+        let (ticket, bytes) = try enter(request, onEvent)
+        Task { await self.write(bytes) }
+        return try await answer(to: ticket)
     }
 
-    private func send(_ bytes: [UInt8]) async {
-        do { try await stream.write(bytes) } catch {
+    private func write(_ bytes: [UInt8]) async {
+        do { try await channel.write(bytes) } catch {
             fail(BasculeError.wrapping(error, code: .linkLost, "the connection broke"))
         }
     }
 
-    /// Uploads content; the agent checks its size and digest.
-    package func upload(_ content: [UInt8], as digest: Digest) async throws {
-        let id = identifier()
-        let first = try Wire.frame(.request, id: id, Request.putBlob(digest, size: content.count))
-        let reply: Reply = try await withCheckedThrowingContinuation { continuation in
-            if let failure { return continuation.resume(throwing: failure) }
-            waiting[id] = Waiting(continuation: continuation, onEvent: nil)
-            Task {
-                await self.send(first)
-                var start = 0
-                while start < content.count {
-                    let end = min(content.count, start + 1 << 18)
-                    guard let chunk = try? Frame(.chunk, id: id, body: Array(content[start..<end])).encoded() else {
-                        break
-                    }
-                    await self.send(chunk)
-                    start = end
-                }
-                if let last = try? Frame(.chunk, id: id, body: []).encoded() { await self.send(last) }
-            }
+    /// Uploads content piece by piece, as fast as the node takes it; the agent checks its size and digest.
+    package func upload(_ content: Blob, as digest: Digest) async throws {
+        var reader = try content.reader()
+        let (ticket, first) = try enter(.putBlob(digest, size: reader.size), nil)
+        let id = ticket.id
+        await write(first)
+        // An agent that refuses answers before the end: what is left need not travel.
+        while failure == nil, waiting[id]?.early == nil, let piece = try reader.next() {
+            await write(try Frame(.chunk, id: id, body: piece).encoded())
+            waiting[id]?.heard = .now
         }
-        guard case .accepted = reply else {
+        await write(try Frame(.chunk, id: id, body: []).encoded())
+        guard case .accepted = try await answer(to: ticket) else {
             throw BasculeError(.protocolViolation, "the agent answered an upload with something else")
         }
     }
 
     /// Ends the connection.
     package func close() async {
+        watchdog?.cancel()
+        await channel.close()
+    }
+}
+
+extension Request {
+    /// How long an agent may say nothing while it works on this. Those that follow a segment hear it every 5 s.
+    var patience: Duration {
+        switch self {
+        case .hello, .status, .missingBlobs: .seconds(15)
+        case .observe, .restore, .upgrade, .edge: .seconds(300)
+        default: .seconds(60)
+        }
+    }
+}
+
+/// An SSH channel of this process's own.
+struct SSHAgentChannel: AgentChannel {
+    let session: SSHSession
+    let stream: SSHStream
+
+    func read() async throws -> [UInt8]? { try await stream.read() }
+    func write(_ bytes: [UInt8]) async throws { try await stream.write(bytes) }
+    func complaint() async -> String {
+        String(decoding: await stream.stderr().suffix(500), as: UTF8.self).trimmingCharacters(
+            in: .whitespacesAndNewlines)
+    }
+    func close() async {
         await stream.close()
         await session.close()
     }

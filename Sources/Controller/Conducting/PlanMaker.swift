@@ -12,7 +12,7 @@ package struct Planned: Sendable {
     package var plan: Plan
     package var compiled: Compiled
     /// Uploads by digest.
-    package var blobs: [Digest: [UInt8]]
+    package var blobs: [Digest: Blob]
     package var lease: MigrationLease?
     /// Nodes that could not be reached: their steps are missing, and why.
     package var unreachable: [NodeName: BasculeError]
@@ -67,15 +67,15 @@ package struct PlanMaker: Sendable {
     }
 
     /// The fleet as resources, with the sources of the apps packed.
-    package func compile() async throws -> (Compiled, [Digest: [UInt8]]) {
+    package func compile() async throws -> (Compiled, [Digest: Blob]) {
         let fleet = session.fleet
         var archives: [AppName: SourceArchive] = [:]
-        var blobs: [Digest: [UInt8]] = [:]
+        var blobs: [Digest: Blob] = [:]
         for (name, app) in fleet.apps.sorted(by: { $0.key < $1.key }) {
             let bytes = try await AppArchive.make(app, name: name, fleetFolder: fleet.folder)
             let digest = Digest(of: bytes)
             archives[name] = SourceArchive(digest: digest, size: bytes.count)
-            blobs[digest] = bytes
+            blobs[digest] = .bytes(bytes)
         }
         var (memory, cpus, releases): ([NodeName: Int], [NodeName: Int], [NodeName: DebianRelease]) = ([:], [:], [:])
         for node in fleet.nodeNames {
@@ -92,12 +92,7 @@ package struct PlanMaker: Sendable {
                 fleet: fleet, addresses: try await session.addresses(), memory: memory, cpus: cpus, releases: releases,
                 archives: archives,
                 positions: session.positions, digest: { Digest(of: $0) }))
-        for (digest, path) in compiled.uploads {
-            guard let data = FileManager.default.contents(atPath: path) else {
-                throw BasculeError(.inputOutput, "\(path) cannot be read any more")
-            }
-            blobs[digest] = [UInt8](data)
-        }
+        for (digest, path) in compiled.uploads { blobs[digest] = .file(path: path) }
         return (compiled, blobs)
     }
 
@@ -133,13 +128,7 @@ package struct PlanMaker: Sendable {
         guard try session.isBootstrapped(node), try await session.endpoint(node) != nil else { return nil }
         let resources = compiled.resources[node] ?? []
         guard !resources.isEmpty else { return [] }
-        let link = try await session.link(node)
-        try await session.giveSecrets(
-            resources.reduce(into: []) { $0.formUnion($1.resource.secrets) }, to: node, purposes: compiled.secrets)
-        guard case .observations(let seen) = try await link.ask(.observe(resources)) else {
-            throw BasculeError(.protocolViolation, "the agent answered something else than observations")
-        }
-        return seen
+        return try await session.observe(resources, on: node, purposes: compiled.secrets)
     }
 
     /// A node that is not there, or has no agent, is planned: creating and bootstrapping it are steps.

@@ -234,12 +234,12 @@ package struct Runner: Sendable {
             throw BasculeError(.protocolViolation, "the agent did not say what it lacks")
         }
         for digest in missing {
-            guard let bytes = planned.blobs[digest] else {
+            guard let blob = planned.blobs[digest] else {
                 throw BasculeError(
                     .notFound, "the content \(digest.rawValue.prefix(12)) of the plan is not here any more",
                     hint: "plan again: bascule plan")
             }
-            try await link.upload(bytes, as: digest)
+            try await link.upload(blob, as: digest)
         }
     }
 }

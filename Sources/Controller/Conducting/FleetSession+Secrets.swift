@@ -1,0 +1,65 @@
+import BasculeCatalogue
+import BasculeCrypto
+import BasculeModel
+import BasculeProtocol
+import BasculeStore
+import Foundation
+
+extension FleetSession {
+    /// Seals the secrets that a node's resources and tasks need to it, if it does not have them as they are now.
+    package func giveSecrets(_ names: Set<SecretName>, to node: NodeName, purposes: [SecretName: SecretPurpose])
+        async throws
+    {
+        guard !names.isEmpty else { return }
+        let values = try values(of: names, purposes)
+        let welcome = try await welcome(node)
+        let tag = try tag(of: values, machine: welcome.machine)
+        guard welcome.secretsTag != tag else { return }
+        guard let key = Hex.decode(welcome.sealingKey) else {
+            throw BasculeError(.protocolViolation, "the agent's key is not hexadecimal")
+        }
+        let sealed = try values.map {
+            SealedSecret(name: $0.0, sealed: Hex.encode(try SealingKeyPair.seal($0.1.revealBytes(), to: key)))
+        }
+        _ = try await link(node).ask(.putSecrets(sealed, tag: tag))
+        welcomes[node]?.secretsTag = tag
+    }
+
+    /// Whether a greeted agent has these secrets as they are now.
+    func holdsSecrets(_ names: Set<SecretName>, _ node: NodeName, _ purposes: [SecretName: SecretPurpose]) throws
+        -> Bool
+    {
+        guard !names.isEmpty else { return true }
+        guard let welcome = welcomes[node] else { return false }
+        return welcome.secretsTag == (try tag(of: try values(of: names, purposes), machine: welcome.machine))
+    }
+
+    private func values(of names: Set<SecretName>, _ purposes: [SecretName: SecretPurpose]) throws
+        -> [(SecretName, Secret)]
+    {
+        try names.sorted().map { ($0, try secret($0, purposes[$0] ?? .given)) }
+    }
+
+    /// Stands for the secrets and their values on one machine, and tells nothing of them.
+    private func tag(of values: [(SecretName, Secret)], machine: String) throws -> String {
+        let key = Array(
+            try store.generatedSecret("bascule.secrets-tag-key", make: { RandomBytes.password(32) }).revealBytes())
+        var message: [UInt8] = Array("\(machine)\n".utf8)
+        for (name, value) in values { message += Array("\(name)=".utf8) + value.revealBytes() + [0] }
+        return String(Hex.encode(HMAC.sha256(key: key, message)).prefix(32))
+    }
+
+    /// A secret's value: set by the administrator, or made now if Bascule makes it. Throws `secret-missing`.
+    package nonisolated func secret(_ name: SecretName, _ purpose: SecretPurpose) throws -> Secret {
+        if let known = try store.secret(name) { return known }
+        if case .generated(let length) = purpose {
+            return try store.generatedSecret(name, make: { RandomBytes.password(length) })
+        }
+        throw BasculeError(.secretMissing, "the secret \(name) is not set", hint: "bascule secret set \(name)")
+    }
+}
+
+extension ErrorCode {
+    /// A secret that the fleet file names was never set.
+    package static let secretMissing: ErrorCode = "secret-missing"
+}
