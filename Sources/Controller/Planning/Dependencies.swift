@@ -88,7 +88,7 @@ private struct Index {
         switch desired.resource {
         case .aptRepository: break
         case .package: needs.formUnion(repositories)
-        default: needs.formUnion(packages)
+        default: if !isFreeOfPackages(desired.resource) { needs.formUnion(packages) }
         }
         switch desired.resource {
         case .file(let spec):
@@ -128,5 +128,24 @@ private struct Index {
         }
         needs.remove(desired.id)
         return needs
+    }
+
+    /// Folders in which no package of Debian puts anything (Filesystem Hierarchy Standard 3.0, 3.8, 3.13, 3.14, 3.17).
+    private static let local = ["/home/", "/opt/", "/root/", "/srv/"]
+
+    /// Whether no package can have a say in it, so that one that fails does not hold it up.
+    private func isFreeOfPackages(_ resource: Resource) -> Bool {
+        func isLocal(_ path: String) -> Bool { Self.local.contains { path.hasPrefix($0) } }
+        func isKnown(_ permissions: Permissions) -> Bool {
+            (permissions.owner == "root" || users[permissions.owner] != nil)
+                && (permissions.group == "root" || groups[permissions.group] != nil || users[permissions.group] != nil)
+        }
+        return switch resource {
+        case .file(let spec): isLocal(spec.path) && isKnown(spec.permissions)
+        case .directory(let spec): isLocal(spec.path) && isKnown(spec.permissions)
+        case .symlink(let spec): isLocal(spec.path)
+        // Not accounts: a package's script and useradd would lock each other out.
+        default: false
+        }
     }
 }

@@ -13,16 +13,20 @@ import Testing
     private let group = wanted(.group(GroupSpec("www")))
     private let cluster = unit("postgresql@15-main.service")
 
-    @Test func aFileNeedsItsNearestDirectoryItsOwnerAndEveryPackage() {
+    @Test func aFileNeedsItsNearestDirectoryItsOwnerAndThePackagesThatMayTouchIt() {
         let deep = wanted(.directory(DirectorySpec("/srv/shop/a/b")))
         let own = wanted(
             .file(
                 FileSpec("/srv/shop/a/b/c/d", "x", permissions: Permissions(owner: "shop", group: "www", mode: 0o640))))
         #expect(
             needs(own, among: [directory, deep, user, group, deb("nginx"), file("/srv/shop/other")]) == [
-                deep.id, user.id, group.id, "n/package:nginx",
+                deep.id, user.id, group.id,
             ])
         #expect(needs(file("/srv/shopping/x"), among: [directory]).isEmpty)
+        let strangers = wanted(
+            .file(FileSpec("/srv/x", "x", permissions: Permissions(owner: "redis", group: "root", mode: 0o640))))
+        #expect(needs(strangers, among: [deb("redis")]) == ["n/package:redis"], "the package makes the account")
+        #expect(needs(file("/etc/x"), among: [deb("redis")]) == ["n/package:redis"])
     }
 
     @Test func aUnitNeedsTheFilesThatItReactsTo() {

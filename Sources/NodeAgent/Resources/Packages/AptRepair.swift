@@ -21,7 +21,23 @@ enum AptRepair {
             }
         }
         let left = try DpkgStatus.current().unfinished
-        if !left.isEmpty { try Apt.run(["-f", "install"], "Repairing \(left.joined(separator: " "))", context) }
+        guard !left.isEmpty else { return }
+        do {
+            try Apt.run(["-f", "install"], "Repairing \(left.joined(separator: " "))", context)
+        } catch {
+            try renew(left, context)
+        }
+    }
+
+    /// A package whose script fails stays broken until there is a better version of it. It must not keep others from
+    /// being installed: whether what is wanted is there is judged after the transaction.
+    private static func renew(_ names: [String], _ context: NodeContext) throws {
+        do {
+            try Apt.update(context)
+            try Apt.run(["install", "--"] + names, "Renewing \(names.joined(separator: " "))", context)
+        } catch let error as BasculeError where error.code == .packageFailed {
+            context.progress("\(names.joined(separator: ", ")) cannot be configured; going on without")
+        }
     }
 }
 

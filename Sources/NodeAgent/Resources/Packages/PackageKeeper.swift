@@ -15,7 +15,14 @@ enum PackageKeeper {
         for spec in specs { try check(spec) }
         try PolicyRC.whileDenied(context) {
             try AptRepair.run(context)
-            try install(specs.filter { $0.state == .present }, removing: specs.filter { $0.state == .absent }, context)
+            do {
+                try install(
+                    specs.filter { $0.state == .present }, removing: specs.filter { $0.state == .absent }, context)
+            } catch let error as BasculeError where error.code == .packageFailed {
+                // apt fails as well where a package that nobody asked for cannot be configured.
+                guard try unmet(specs).isEmpty else { throw error }
+                context.progress("apt failed over another package: \(error.cause ?? "")")
+            }
         }
         try verify(specs)
     }
@@ -42,13 +49,17 @@ enum PackageKeeper {
 
     /// apt may end well without having done what was meant, e.g. for the name of a virtual package.
     private static func verify(_ specs: [PackageSpec]) throws {
-        let missing = try specs.filter { if case .change = $0.verdict(try observe($0)) { true } else { false } }
+        let missing = try unmet(specs)
         guard missing.isEmpty else {
             throw BasculeError(
                 .packageFailed,
                 "apt ended well, but this is not as declared: \(missing.map(\.name).joined(separator: ", "))",
                 hint: "a virtual package has no state of its own: name the real one")
         }
+    }
+
+    private static func unmet(_ specs: [PackageSpec]) throws -> [PackageSpec] {
+        try specs.filter { if case .change = $0.verdict(try observe($0)) { true } else { false } }
     }
 
     private static func check(_ spec: PackageSpec) throws {
