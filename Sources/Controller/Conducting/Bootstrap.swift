@@ -135,7 +135,10 @@ package struct Bootstrap: Sendable {
         say("installing the agent")
         // The public line is two words of base64 alphabet: nothing in it means anything to a shell.
         let words = try await session.fleetKey().publicLine.split(separator: " ").prefix(2).joined(separator: " ")
-        let installed = try await ssh.exec("\(sudo)\(path) install --fleet-key '\(words)' && echo installed")
+        let key = Hex.encode(try await session.signingKey().publicKey)
+        let installed = try await ssh.exec(
+            "\(sudo)\(path) install --fleet-key '\(words)' --controller-key \(key) --epoch \(session.epoch) && echo installed"
+        )
         guard installed.stdoutText.hasSuffix("installed\n") else {
             throw BasculeError(
                 .bootstrapFailed, "the agent could not be installed", cause: String(installed.stderrText.suffix(1500)),
@@ -156,6 +159,9 @@ package struct Bootstrap: Sendable {
                 at: .node(name: node.rawValue, subject: nil),
                 hint: "if it was replaced on purpose: bascule node forget \(node), then bootstrap again")
         }
+        // Root's login just made the node this controller's: its counting is taken up. A node that the store knows
+        // already would have to be behind it.
+        if record.machine == nil { try session.store.raiseSerial(of: node, to: fresh.serial) }
         record.machine = fresh.machine
         record.sealingKey = fresh.sealingKey
         record.architecture = fresh.architecture
@@ -171,14 +177,10 @@ extension FleetSession {
         let login = SSHLogin(
             user: "bascule", identities: [.key(try await fleetKey().secret, name: "the fleet's key")],
             hostKeys: .pinned(pins))
-        let link = try await NodeLink.open(node, endpoint, login: login)
+        let link = try await NodeLink.open(
+            node, endpoint, login: login, greeting: try greeting(node, machine: nil, key: nil))
         defer { Task { await link.close() } }
-        let hello = Hello(
-            versions: Array(ProtocolVersion.oldest...ProtocolVersion.current), product: ProtocolVersion.product,
-            epoch: epoch, holder: holder)
-        guard case .welcome(let welcome) = try await link.ask(.hello(hello)) else {
-            throw BasculeError(.protocolViolation, "the agent did not answer the greeting")
-        }
-        return welcome
+        _ = try await link.send()
+        return try await link.welcome()
     }
 }

@@ -126,6 +126,29 @@ package actor FleetSession {
         return (secret, line)
     }
 
+    /// What greets a node's agent and signs what is asked of it.
+    /// - Parameters:
+    ///   - machine: the pinned identity; nil at the first contact.
+    ///   - key: the node's pinned sealing key, hexadecimal; nil at the first contact.
+    func greeting(_ node: NodeName, machine: String?, key: String?) throws -> LinkGreeting {
+        let signer = RequestSigner(
+            keys: try signingKey(), epoch: epoch, serial: { [store] in try store.nextSerial(of: node, seen: $0) })
+        return try LinkGreeting(node: node, holder: holder, machine: machine, sealingKey: key, signer: signer)
+    }
+
+    /// The fleet's signing key, made once. Its public half is pinned by the agents at their bootstrap.
+    package func signingKey() throws -> SigningKeyPair {
+        if let secret = try store.secret("bascule.signing-key"), let line = try store.setting("signing-key.public"),
+            let own = Hex.decode(secret.reveal()), let open = Hex.decode(line)
+        {
+            return SigningKeyPair(publicKey: open, secretKey: own)
+        }
+        let fresh = try SigningKeyPair()
+        try store.setSecret("bascule.signing-key", Secret(Hex.encode(fresh.secretKey)), origin: "generated")
+        try store.set("signing-key.public", to: Hex.encode(fresh.publicKey))
+        return fresh
+    }
+
     /// Whether the store has seen this node's agent.
     package nonisolated func isBootstrapped(_ node: NodeName) throws -> Bool { try store.node(node).machine != nil }
 
@@ -175,26 +198,13 @@ package actor FleetSession {
         let login = SSHLogin(
             user: "bascule", identities: [.key(try await fleetKey().secret, name: "the fleet's key")],
             hostKeys: .pinned(try await pins(node)))
-        let link = try await NodeLink.open(node, endpoint, login: login)
-        let hello = Hello(
-            versions: Array(ProtocolVersion.oldest...ProtocolVersion.current), product: ProtocolVersion.product,
-            epoch: epoch, holder: holder)
+        let link = try await NodeLink.open(
+            node, endpoint, login: login, greeting: try greeting(node, machine: record.machine, key: record.sealingKey))
         let tickets: [NodeLink.Ticket]
         let welcome: Welcome
         do {
-            tickets = try await link.send([.hello(hello)] + (asking.map { [$0] } ?? []))
-            guard case .welcome(let answer) = try await link.answer(to: tickets[0]) else {
-                throw BasculeError(.protocolViolation, "the agent did not answer the greeting", at: place)
-            }
-            guard answer.machine == record.machine else {
-                throw BasculeError(
-                    .otherMachine, "another machine answers at \(endpoint): its identity is not the pinned one",
-                    at: place,
-                    hint:
-                        "if the machine was replaced on purpose: bascule node forget \(node), then bascule node bootstrap \(node)"
-                )
-            }
-            welcome = answer
+            tickets = try await link.send(asking.map { [$0] } ?? [])
+            welcome = try await link.welcome()
         } catch {
             await link.close()
             throw error
@@ -206,7 +216,7 @@ package actor FleetSession {
         }
         links[node] = link
         welcomes[node] = welcome
-        return (link, tickets.count > 1 ? tickets[1] : nil)
+        return (link, tickets.first)
     }
 
     /// Forgets a connection that broke, so that the next use makes another.

@@ -55,20 +55,32 @@ package actor NodeLink {
     private var nextID: UInt32 = 1
     private var failure: BasculeError?
     private var watchdog: Task<Void, Never>?
+    private var greeting: LinkGreeting
+    private var isGreetingSent = false
+    /// Those who wait for the welcome.
+    private var greeted: [CheckedContinuation<Welcome, any Error>] = []
 
-    /// Frames are read from `channel` from here on; `decoder` may hold the first of them.
-    init(node: NodeName, channel: any AgentChannel, decoder: FrameDecoder = FrameDecoder(), isHeld: Bool = false) {
+    /// Frames are read from `channel` from here on; `decoder` may hold the first of them. The greeting is sent with the
+    /// first request.
+    init(
+        node: NodeName, channel: any AgentChannel, greeting: LinkGreeting, decoder: FrameDecoder = FrameDecoder(),
+        isHeld: Bool = false
+    ) {
         (self.node, self.channel, self.decoder, self.isHeld) = (node, channel, decoder, isHeld)
+        self.greeting = greeting
         Task { await self.read() }
     }
 
     /// Logs in with the fleet's key, whose forced command is the agent's bridge, and starts reading.
-    package static func open(_ node: NodeName, _ endpoint: SSHEndpoint, login: SSHLogin) async throws -> NodeLink {
+    package static func open(
+        _ node: NodeName, _ endpoint: SSHEndpoint, login: SSHLogin, greeting: LinkGreeting
+    ) async throws -> NodeLink {
         do {
             let session = try await SSHSession.connect(to: endpoint, login: login)
             // The forced command decides what runs; the word is only for the server's log.
             let stream = try await session.openStream("connect", window: 4 << 20)
-            return NodeLink(node: node, channel: SSHAgentChannel(session: session, stream: stream))
+            return NodeLink(
+                node: node, channel: SSHAgentChannel(session: session, stream: stream), greeting: greeting)
         } catch {
             throw BasculeError.wrapping(error, "could not reach the node").placed(
                 at: .node(name: node.rawValue, subject: nil))
@@ -93,6 +105,9 @@ package actor NodeLink {
     }
 
     private func take(_ frame: Frame) throws {
+        var frame = frame
+        guard greeting.isBound else { return try meet(frame) }
+        frame.body = try greeting.open(frame)
         switch frame.kind {
         case .reply:
             guard let entry = waiting[frame.id], entry.early == nil else {
@@ -118,7 +133,25 @@ package actor NodeLink {
             }
             waiting[frame.id]?.heard = .now
             waiting[frame.id]?.onEvent?(try Wire.decode(Event.self, from: frame.body))
-        case .request, .chunk, .cancel: throw BasculeError(.protocolViolation, "an agent sent a request")
+        case .request, .signed, .chunk, .cancel:
+            throw BasculeError(.protocolViolation, "an agent sent a request")
+        }
+    }
+
+    /// The first answer is the one to the greeting; whatever comes before it, or instead of it, ends the connection.
+    private func meet(_ frame: Frame) throws {
+        let welcome = try greeting.meet(frame)
+        waiting[0] = nil
+        let waiters = greeted
+        greeted = []
+        for waiter in waiters { waiter.resume(returning: welcome) }
+    }
+
+    /// What the agent said when it was greeted, once it has shown who it is; throws its refusal.
+    package func welcome() async throws -> Welcome {
+        if let welcome = greeting.welcome { return welcome }
+        return try await withCheckedThrowingContinuation { continuation in
+            if let failure { continuation.resume(throwing: failure) } else { greeted.append(continuation) }
         }
     }
 
@@ -134,6 +167,9 @@ package actor NodeLink {
             waiting[id] = nil
             continuation.resume(throwing: placed)
         }
+        let waiters = greeted
+        greeted = []
+        for waiter in waiters { waiter.resume(throwing: placed) }
     }
 
     /// One for all requests: an agent that is silent for longer than any of them bears loses the connection.
@@ -160,20 +196,35 @@ package actor NodeLink {
         return false
     }
 
-    /// Registers a request and gives its frame.
+    /// Registers a request and gives its frame. One that changes something is signed: the welcome must be there.
     private func enter(_ request: Request, _ onEvent: EventHandler?) throws -> (Ticket, [UInt8]) {
+        if let failure { throw failure }
         let id = nextID
         nextID &+= 1
-        let bytes = try Wire.frame(.request, id: id, request)
-        if let failure { throw failure }
+        let bytes =
+            request.isMutating
+            ? try Frame(.signed, id: id, body: try greeting.sign(request).encoded).encoded()
+            : try Wire.frame(.request, id: id, request)
+        let first = try greetingFrame()
         waiting[id] = Waiting(onEvent: onEvent, patience: request.patience)
         watch()
-        return (Ticket(id: id), bytes)
+        return (Ticket(id: id), first + bytes)
     }
 
-    /// Sends requests in one flight, without waiting for any answer.
-    package func send(_ requests: [Request]) throws -> [Ticket] {
-        var (tickets, bytes): ([Ticket], [UInt8]) = ([], [])
+    /// The greeting, before everything else that is sent; empty once it is on its way.
+    private func greetingFrame() throws -> [UInt8] {
+        if isGreetingSent { return [] }
+        isGreetingSent = true
+        let hello = Request.hello(greeting.hello)
+        waiting[0] = Waiting(onEvent: nil, patience: hello.patience)
+        watch()
+        return try Wire.frame(.request, id: 0, hello)
+    }
+
+    /// Sends the greeting and requests that change nothing in one flight, without waiting for any answer.
+    package func send(_ requests: [Request] = []) throws -> [Ticket] {
+        if let failure { throw failure }
+        var (tickets, bytes): ([Ticket], [UInt8]) = ([], try greetingFrame())
         for request in requests {
             let (ticket, frame) = try enter(request, nil)
             tickets.append(ticket)
@@ -181,6 +232,13 @@ package actor NodeLink {
         }
         Task { [bytes] in await self.write(bytes) }
         return tickets
+    }
+
+    /// Waits for the agent's challenge, without which nothing can be signed.
+    private func ready(for request: Request) async throws {
+        guard request.isMutating, greeting.welcome == nil else { return }
+        if !isGreetingSent { _ = try send() }
+        _ = try await welcome()
     }
 
     /// The answer to a request that was sent; a refusal is thrown.
@@ -204,6 +262,7 @@ package actor NodeLink {
 
     /// Sends a request and waits for its answer; a refusal is thrown.
     package func ask(_ request: Request, onEvent: EventHandler? = nil) async throws -> Reply {
+        try await ready(for: request)
         let (ticket, bytes) = try enter(request, onEvent)
         Task { await self.write(bytes) }
         return try await answer(to: ticket)
@@ -218,7 +277,9 @@ package actor NodeLink {
     /// Uploads content piece by piece, as fast as the node takes it; the agent checks its size and digest.
     package func upload(_ content: Blob, as digest: Digest) async throws {
         var reader = try content.reader()
-        let (ticket, first) = try enter(.putBlob(digest, size: reader.size), nil)
+        let request = Request.putBlob(digest, size: reader.size)
+        try await ready(for: request)
+        let (ticket, first) = try enter(request, nil)
         let id = ticket.id
         await write(first)
         // An agent that refuses answers before the end: what is left need not travel.

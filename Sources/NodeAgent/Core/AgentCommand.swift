@@ -11,7 +11,11 @@ package enum AgentCommand {
           bascule-agent daemon                 serve (what the unit runs)
           bascule-agent connect                forced command: bridge standard input and output to the agent
           bascule-agent edge                   forced command: one of the three words of the old edge
-          bascule-agent install --fleet-key K  put the agent on this machine (what the bootstrap runs)
+          bascule-agent refuse                 forced command: tells a replaced controller that it was replaced
+          bascule-agent install --fleet-key K --controller-key K --epoch N
+                                               put the agent on this machine (what the bootstrap runs)
+          bascule-agent uninstall              take it off again; what it configured stays
+          bascule-agent backup                 the newest backup of the controller's store, to standard output
           bascule-agent status                 what this node is doing, on its own console
           bascule-agent task                   a data task in a process of its own (what the agent runs)
           bascule-agent version
@@ -28,8 +32,16 @@ package enum AgentCommand {
             case "edge":
                 try EdgeWord.say(getenv("SSH_ORIGINAL_COMMAND").map { String(cString: $0) } ?? "", paths: paths)
             case "install":
-                guard arguments.count == 3, arguments[1] == "--fleet-key" else { throw usage }
-                try Install.run(fleetKey: arguments[2], paths: paths)
+                let given = Dictionary(
+                    zip(arguments.dropFirst(), arguments.dropFirst(2)).enumerated().filter { $0.offset.isMultiple(of: 2) }
+                        .map(\.element), uniquingKeysWith: { $1 })
+                guard arguments.count == 7, let fleet = given["--fleet-key"], let key = given["--controller-key"],
+                    let epoch = given["--epoch"].flatMap({ Int($0) })
+                else { throw usage }
+                try Install.run(fleetKey: fleet, controllerKey: key, epoch: epoch, paths: paths)
+            case "uninstall": try Uninstall.run(paths: paths)
+            case "refuse": try Replaced.answer()
+            case "backup": try BackupKeeper(paths: paths).writeNewest()
             case "status": try Console.status(paths: paths)
             case "task": return DataChild.run()
             case "version": print("bascule-agent \(ProtocolVersion.product) \(Install.architecture)")

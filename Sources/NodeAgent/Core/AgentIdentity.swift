@@ -59,6 +59,8 @@ package final class AgentIdentity: Sendable {
     package var nodeKey: [UInt8] { saved.withLock { Hex.decode($0.nodeKey) ?? [] } }
     package var sealingPublic: String { saved.withLock { $0.sealingPublic } }
     package var epoch: Int { saved.withLock { $0.epoch } }
+    /// The highest serial of a signed request.
+    package var serial: Int { saved.withLock { $0.serial } }
     package var secretsTag: String? { saved.withLock { $0.secretsTag } }
     package var attempt: (number: Int, t0: T0State)? { saved.withLock { $0.attempt.map { ($0.number, $0.t0) } } }
 
@@ -73,14 +75,15 @@ package final class AgentIdentity: Sendable {
     package func meet(epoch: Int, holder: String) throws {
         if epoch == self.epoch { return }
         try change { saved in
-            guard epoch >= saved.epoch else {
-                throw BasculeError(
-                    .staleController,
-                    "this controller's epoch \(epoch) is older than epoch \(saved.epoch), which this node has seen",
-                    hint: "another controller has taken this fleet over; do not use this copy of the store any more")
-            }
+            guard epoch >= saved.epoch else { throw BasculeError.stale(epoch: epoch, known: saved.epoch) }
             saved.epoch = epoch
         }
+    }
+
+    /// Remembers the serial of a signed request, for ever.
+    func note(serial: Int) throws {
+        if serial <= self.serial { return }
+        try change { $0.serial = max($0.serial, serial) }
     }
 
     package func set(secretsTag: String) throws { try change { $0.secretsTag = secretsTag } }
@@ -103,9 +106,14 @@ package final class AgentIdentity: Sendable {
     }
 }
 
-extension ErrorCode {
-    /// A controller whose lease was taken over.
-    package static let staleController: ErrorCode = "stale-controller"
+extension BasculeError {
+    /// What a controller is told whose fleet was taken over.
+    static func stale(epoch: Int, known: Int) -> BasculeError {
+        BasculeError(
+            .staleController,
+            "this controller's epoch \(epoch) is older than epoch \(known), which this node has seen",
+            hint: "another controller has taken this fleet over; to take it back with root's login: bascule adopt")
+    }
 }
 
 /// The secrets that this node was given, opened only when they are needed.

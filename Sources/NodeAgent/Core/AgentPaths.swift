@@ -18,6 +18,14 @@ package struct AgentPaths: Sendable {
     var snapshots: String { "\(state)/snapshots" }
     var keys: String { "\(state)/keys" }
     var edge: String { "\(state)/edge.json" }
+    /// Whose requests the node obeys; only root's own commands write it.
+    var controller: String { "\(state)/controller.json" }
+    /// Segments as they were signed.
+    var signed: String { "\(state)/segments" }
+    /// Backups of the controller's store, unreadable here.
+    var backups: String { "\(state)/backups" }
+    /// Where the forced command of the old edge speaks: nothing but its three words is understood there.
+    package var edgeSocket: String { "\(runtime)/edge.sock" }
     package var socket: String { "\(runtime)/agent.sock" }
     /// The installed program.
     package static let program = "/usr/local/lib/bascule/bascule-agent"

@@ -24,6 +24,20 @@ package final class AgentServer: Sendable {
         do { try services.edge.restore() } catch { services.log("the edge could not be restored: \(error)") }
         try DurableFile.makeDirectory(services.paths.runtime, mode: 0o755)
         let listener = try UnixSocket.listen(services.paths.socket, group: Accounts.group(of: AgentPaths.user))
+        serve(listener) { UnixSocket.isRoot($0) ? .root : .controller }
+        let edge = try UnixSocket.listen(services.paths.edgeSocket, group: Accounts.group(of: AgentPaths.user))
+        serve(edge) { _ in .edge }
+        services.log("bascule-agent \(ProtocolVersion.product) listens at \(services.paths.socket)")
+        while true {
+            try? await Task.sleep(for: .seconds(1))
+            let edge = services.edge
+            if edge.mode == .maintenance { try? await Blocking.run { edge.tick() } }
+            memory.tick()
+        }
+    }
+
+    /// Accepts connections on a thread of its own; `door` says by a connection's descriptor where it came in.
+    private func serve(_ listener: Int32, _ door: @escaping @Sendable (Int32) -> ConnectionTrust.Door) {
         Thread.detach { [self] in
             while true {
                 let connection = accept(listener, nil, nil)
@@ -34,16 +48,10 @@ package final class AgentServer: Sendable {
                     continue
                 }
                 _ = fcntl(connection, F_SETFD, FD_CLOEXEC)
-                let session = AgentSession(descriptor: connection, services: services, keeper: keeper)
+                let session = AgentSession(
+                    descriptor: connection, services: services, keeper: keeper, door: door(connection))
                 Thread.detach { [memory] in memory.whileConnected { session.serve() } }
             }
-        }
-        services.log("bascule-agent \(ProtocolVersion.product) listens at \(services.paths.socket)")
-        while true {
-            try? await Task.sleep(for: .seconds(1))
-            let edge = services.edge
-            if edge.mode == .maintenance { try? await Blocking.run { edge.tick() } }
-            memory.tick()
         }
     }
 }

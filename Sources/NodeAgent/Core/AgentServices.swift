@@ -10,15 +10,20 @@ package struct AgentServices: Sendable {
     package let secrets: AgentSecrets
     package let journal: AgentJournal
     package let edge: EdgeKeeper
+    package let trust: ControllerTrust
     package let started: Double
 
     /// Opens the agent's state, making what is missing.
     package init(paths: AgentPaths) throws {
         self.paths = paths
-        for directory in [paths.state, "\(paths.state)/journal", paths.blobs, paths.snapshots, paths.keys] {
+        for directory in [
+            paths.state, "\(paths.state)/journal", paths.blobs, paths.snapshots, paths.keys, paths.signed,
+            paths.backups,
+        ] {
             try DurableFile.makeDirectory(directory)
         }
         identity = try AgentIdentity(path: paths.identity)
+        trust = try ControllerTrust(paths: paths, identity: identity)
         secrets = try AgentSecrets(path: paths.secrets, identity: identity)
         journal = try AgentJournal(path: paths.journal, clock: { WallClock.now() })
         edge = EdgeKeeper(paths: paths)

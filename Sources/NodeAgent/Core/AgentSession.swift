@@ -7,30 +7,21 @@ import Synchronization
 
 /// One connection to the agent's socket: reads frames on its own thread, answers each request by its id.
 final class AgentSession: Sendable {
-    /// An upload that is being received.
-    private struct Upload {
-        var digest: Digest
-        var size: Int
-        var descriptor: Int32
-        var path: String
-        var received = 0
-        var hasher = Hasher()
-    }
-
-    /// SHA-256 is not copyable; a reference holds it.
-    private final class Hasher {
-        var state: SHA256? = SHA256()
-        func update(_ bytes: [UInt8]) { state?.update(bytes) }
-        func finish() -> [UInt8] { state.take()?.finalizing() ?? [] }
-    }
-
     private let descriptor: Int32
     private let services: AgentServices
     private let keeper: SegmentKeeper
-    private let writing = Mutex(true)
+    private let trust: ConnectionTrust
+    private let writing = Mutex(Writing())
 
-    init(descriptor: Int32, services: AgentServices, keeper: SegmentKeeper) {
+    /// The way out: frames leave one after the other, each with the next tag once the connection is bound.
+    private struct Writing {
+        var isOpen = true
+        var binding: LinkBinding?
+    }
+
+    init(descriptor: Int32, services: AgentServices, keeper: SegmentKeeper, door: ConnectionTrust.Door) {
         (self.descriptor, self.services, self.keeper) = (descriptor, services, keeper)
+        trust = ConnectionTrust(door: door, trust: services.trust)
         // A peer that no longer reads, such as a closed laptop, must not hold up a thread for ever.
         var patience = timeval(tv_sec: 10, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
@@ -39,18 +30,13 @@ final class AgentSession: Sendable {
     /// Reads until the peer closes or breaks the protocol.
     func serve() {
         defer {
-            writing.withLock { $0 = false }
+            writing.withLock { $0.isOpen = false }
             close(descriptor)
         }
         var decoder = FrameDecoder()
         var buffer = [UInt8](repeating: 0, count: 262_144)
-        var uploads: [UInt32: Upload] = [:]
-        defer {
-            for upload in uploads.values {
-                close(upload.descriptor)
-                unlink(upload.path)
-            }
-        }
+        var uploads = AgentUploads(folder: services.paths.blobs)
+        defer { uploads.abandonAll() }
         while true {
             let count = read(descriptor, &buffer, buffer.count)
             if count < 0, errno == EINTR { continue }
@@ -66,11 +52,17 @@ final class AgentSession: Sendable {
     }
 
     private func send(_ kind: FrameKind, _ id: UInt32, _ value: some Encodable) {
-        guard let bytes = try? Wire.frame(kind, id: id, value) else { return }
-        writing.withLock { isOpen in
-            guard isOpen else { return }
-            do { try DurableFile.writeAll(bytes, to: descriptor, path: "the connection") } catch { isOpen = false }
-        }
+        guard let body = try? Wire.encode(value) else { return }
+        writing.withLock { write(Frame(kind, id: id, body: body), &$0) }
+    }
+
+    private func write(_ frame: Frame, _ writing: inout Writing) {
+        guard writing.isOpen else { return }
+        var frame = frame
+        if let tag = writing.binding?.nextTag(head: frame.head, body: frame.body[...]) { frame.body += tag }
+        do {
+            try DurableFile.writeAll(try frame.encoded(), to: descriptor, path: "the connection")
+        } catch { writing.isOpen = false }
     }
 
     private func reply(_ id: UInt32, _ body: () throws -> Reply) {
@@ -81,91 +73,46 @@ final class AgentSession: Sendable {
         }
     }
 
-    private func handle(_ frame: Frame, _ uploads: inout [UInt32: Upload]) throws {
+    private func handle(_ frame: Frame, _ uploads: inout AgentUploads) throws {
         switch frame.kind {
-        case .request:
-            let request: Request
+        case .request, .signed:
             do {
-                request = try Wire.decode(Request.self, from: frame.body)
-            } catch {
+                let signed = frame.kind == .signed ? try SignedRequest(parsing: frame.body) : nil
+                let request: Request
+                if let signed {
+                    request = try trust.admit(signed)
+                } else {
+                    request = try Wire.decode(Request.self, from: frame.body)
+                    try trust.admit(request)
+                }
+                if case .putBlob(let digest, let size) = request {
+                    // Answered when the upload has ended.
+                    try uploads.begin(digest, size: size, id: frame.id)
+                } else {
+                    answer(request, signed, frame.id)
+                }
+            } catch let error as BasculeError where error.code == .protocolViolation {
                 // A newer controller may know more: a typed refusal, never the end of the connection.
-                let failure = BasculeError.wrapping(error, "unreadable")
                 send(
                     .reply, frame.id,
                     Reply.refused(
                         BasculeError(
-                            .unknownRequest, "this agent does not understand the request", cause: failure.cause,
-                            hint: failure.hint)))
-                return
+                            .unknownRequest, "this agent does not understand the request",
+                            cause: error.cause ?? error.message, hint: error.hint)))
+            } catch {
+                send(.reply, frame.id, Reply.refused(BasculeError.wrapping(error, "the request was refused")))
             }
-            if case .putBlob(let digest, let size) = request {
-                reply(frame.id, nil, begin: { try self.beginUpload(digest, size: size, id: frame.id, &uploads) })
-            } else {
-                answer(request, frame.id)
-            }
-        case .chunk: try receive(frame, &uploads)
+        case .chunk:
+            if let answer = uploads.receive(frame) { send(.reply, frame.id, answer) }
         case .cancel: break
         case .reply, .event: throw BasculeError(.protocolViolation, "a controller sent an answer")
         }
     }
 
-    /// A refusal ends the request; success answers only when the upload has ended.
-    private func reply(_ id: UInt32, _: Void?, begin: () throws -> Void) {
-        do { try begin() } catch {
-            send(.reply, id, Reply.refused(BasculeError.wrapping(error, "the upload was refused")))
-        }
-    }
-
-    private func beginUpload(_ digest: Digest, size: Int, id: UInt32, _ uploads: inout [UInt32: Upload]) throws {
-        guard Hex.decode(digest.rawValue)?.count == 32, size >= 0, size <= 4 << 30, uploads.count < 8 else {
-            throw BasculeError(.invalidInput, "the announced upload is not acceptable")
-        }
-        let path = "\(services.paths.blobs)/.\(digest.rawValue).\(id).part"
-        let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard file >= 0 else { throw DurableFile.failure("create", path) }
-        uploads[id] = Upload(digest: digest, size: size, descriptor: file, path: path)
-    }
-
-    private func receive(_ frame: Frame, _ uploads: inout [UInt32: Upload]) throws {
-        guard var upload = uploads.removeValue(forKey: frame.id) else { return }
-        func abandon(_ error: BasculeError) {
-            close(upload.descriptor)
-            unlink(upload.path)
-            send(.reply, frame.id, Reply.refused(error))
-        }
-        guard !frame.body.isEmpty else {
-            let actual = Digest(rawValue: Hex.encode(upload.hasher.finish()))
-            guard upload.received == upload.size, actual == upload.digest, fsync(upload.descriptor) == 0 else {
-                return abandon(
-                    BasculeError(
-                        .uploadDamaged, "an upload arrived damaged or cut: \(upload.received) of \(upload.size) bytes",
-                        hint: "run the same command again"))
-            }
-            close(upload.descriptor)
-            // setpriv'd children (an app's user unpacking its own release) read it through a descriptor of root's.
-            guard rename(upload.path, "\(services.paths.blobs)/\(upload.digest.rawValue)") == 0 else {
-                return abandon(DurableFile.failure("rename", upload.path))
-            }
-            try DurableFile.syncDirectory(of: upload.path)
-            return send(.reply, frame.id, Reply.accepted)
-        }
-        upload.received += frame.body.count
-        guard upload.received <= upload.size else {
-            return abandon(BasculeError(.uploadDamaged, "an upload is longer than announced"))
-        }
-        upload.hasher.update(frame.body)
-        do {
-            try DurableFile.writeAll(frame.body, to: upload.descriptor, path: upload.path)
-        } catch {
-            return abandon(BasculeError.wrapping(error, "the upload could not be written"))
-        }
-        uploads[frame.id] = upload
-    }
-
-    private func answer(_ request: Request, _ id: UInt32) {
+    private func answer(_ request: Request, _ signed: SignedRequest?, _ id: UInt32) {
         let (services, keeper) = (services, keeper)
         switch request {
-        case .hello(let hello): reply(id) { try self.welcome(hello) }
+        case .hello(let hello): greet(hello, id)
         case .observe(let resources):
             reply(id) { .observations(ResourceKeeper.observe(resources, services.context())) }
         case .missingBlobs(let digests):
@@ -195,7 +142,7 @@ final class AgentSession: Sendable {
                 try Upgrade.install(digest, paths: services.paths)
                 return .accepted
             }
-        case .submit(let segment): watch(segment.id, from: 1, id) { try await keeper.accept(segment) }
+        case .submit(let segment): watch(segment.id, from: 1, id) { try await keeper.accept(segment, signed: signed) }
         case .attach(let segment, let first): watch(segment, from: first, id) {}
         case .command(let segment, let command):
             Task {
@@ -216,6 +163,17 @@ final class AgentSession: Sendable {
                             migrationAttempt: identity.attempt?.number ?? 0, t0: identity.attempt?.t0,
                             edge: services.edge.mode,
                             lastSequence: services.journal.lastSequence)))
+            }
+        case .keepBackup(let digest):
+            work(id) {
+                try BackupKeeper(paths: services.paths).keep(digest, now: WallClock.now())
+                return .accepted
+            }
+        case .backups: reply(id) { .backups(try BackupKeeper(paths: services.paths).list()) }
+        case .leave:
+            work(id) {
+                try Uninstall.begin(paths: services.paths)
+                return .accepted
             }
         case .putBlob: break
         }
@@ -245,33 +203,22 @@ final class AgentSession: Sendable {
         }
     }
 
-    private func welcome(_ hello: Hello) throws -> Reply {
-        guard
-            let version = hello.versions.filter({ $0 >= ProtocolVersion.oldest && $0 <= ProtocolVersion.current }).max()
-        else {
-            throw BasculeError(
-                .protocolVersion,
-                "the controller speaks versions \(hello.versions) of the protocol, this agent \(ProtocolVersion.oldest) to \(ProtocolVersion.current)",
-                hint: "bring the agent to the controller's version: bascule node bootstrap NAME --yes")
+    /// Answers the greeting; from then on every answer of this connection is bound to it.
+    private func greet(_ hello: Hello, _ id: UInt32) {
+        do {
+            let (welcome, binding) = try AgentGreeting(services: services, trust: trust).answer(hello)
+            let body = try Wire.encode(Reply.welcome(welcome))
+            try writing.withLock { writing in
+                guard writing.binding == nil else {
+                    throw BasculeError(.protocolViolation, "a bound connection was greeted again")
+                }
+                write(Frame(.reply, id: id, body: body), &writing)
+                writing.binding = binding
+            }
+        } catch {
+            let failure = BasculeError.wrapping(error, "the greeting failed")
+            trust.refused(failure)
+            send(.reply, id, Reply.refused(failure))
         }
-        let identity = services.identity
-        try identity.meet(epoch: hello.epoch, holder: hello.holder)
-        return .welcome(
-            Welcome(
-                version: version, product: ProtocolVersion.product, machine: identity.machine,
-                architecture: Install.architecture,
-                sealingKey: identity.sealingPublic, capabilities: ["segments", "blobs", "edge", "data"],
-                secretsTag: identity.secretsTag,
-                epoch: identity.epoch, migrationAttempt: identity.attempt?.number ?? 0, t0: identity.attempt?.t0))
     }
-}
-
-extension SHA256 {
-    /// Ends the hash and gives its bytes.
-    consuming func finalizing() -> [UInt8] { finalize() }
-}
-
-extension ErrorCode {
-    /// An upload's size or digest is not what was announced.
-    package static let uploadDamaged: ErrorCode = "upload-damaged"
 }

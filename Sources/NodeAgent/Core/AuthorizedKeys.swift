@@ -6,6 +6,19 @@ enum AuthorizedKeys {
     /// Root owns it, so that the account itself cannot add to it.
     static let path = "/etc/bascule/authorized_keys"
 
+    /// Lets the controller's key in. One that it replaces is from then on only told that it was replaced.
+    static func admitController(_ publicKey: String) throws {
+        let before = try lines()
+        let word = publicKey.split(separator: " ").dropFirst().first.map(String.init) ?? ""
+        let replaced = before.filter { $0.hasSuffix(" bascule:controller") && !$0.contains(" \(word) ") }.map {
+            let key = $0.split(separator: " ").suffix(3).prefix(2).joined(separator: " ")
+            return "restrict,command=\"\(AgentPaths.program) refuse\" \(key) bascule:replaced"
+        }
+        let former = before.filter { $0.hasSuffix(" bascule:replaced") && !$0.contains(" \(word) ") } + replaced
+        try save(before.filter { !$0.hasSuffix(" bascule:replaced") } + former.suffix(4))
+        try admit(publicKey, command: "\(AgentPaths.program) connect", purpose: "controller")
+    }
+
     /// Lets a key in for one command. A key of the same purpose is replaced.
     static func admit(_ publicKey: String, command: String, purpose: String) throws {
         let words = publicKey.split(separator: " ")

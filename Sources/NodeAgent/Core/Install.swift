@@ -15,11 +15,17 @@ package enum Install {
         #endif
     }
 
-    /// - Parameter fleetKey: the controller's public key line, which may talk to the agent and nothing else.
-    package static func run(fleetKey: String, paths: AgentPaths) throws {
+    /// - Parameters:
+    ///   - fleetKey: the controller's public key line, which may talk to the agent and nothing else.
+    ///   - controllerKey: what the controller's requests are signed with; Ed25519, hexadecimal.
+    ///   - epoch: the controller's epoch. A higher one than the node knows takes it over from another controller.
+    package static func run(fleetKey: String, controllerKey: String, epoch: Int, paths: AgentPaths) throws {
         guard getuid() == 0 else {
             throw BasculeError(.unsupported, "installing the agent needs root", hint: "log in as root, or use sudo")
         }
+        try DurableFile.makeDirectory(paths.state)
+        let identity = try AgentIdentity(path: paths.identity)
+        try ControllerPin.pin(key: controllerKey, epoch: epoch, seen: identity.epoch, paths: paths)
         if getpwnam(AgentPaths.user) == nil {
             try Subprocess.require(
                 [
@@ -31,7 +37,7 @@ package enum Install {
             try Subprocess.require(
                 ["usermod", "--password", "*", AgentPaths.user], "preparing the user \(AgentPaths.user)")
         }
-        try AuthorizedKeys.admit(fleetKey, command: "\(AgentPaths.program) connect", purpose: "controller")
+        try AuthorizedKeys.admitController(fleetKey)
         try DurableFile.makeDirectory("/etc/ssh/sshd_config.d", mode: 0o755)
         let before = try DurableFile.read(sshd)
         let wanted = Array(sshdText.utf8)
@@ -53,7 +59,7 @@ package enum Install {
         try waitForSocket(paths)
     }
 
-    private static let sshd = "/etc/ssh/sshd_config.d/50-bascule.conf"
+    static let sshd = "/etc/ssh/sshd_config.d/50-bascule.conf"
     private static let sshdText = """
         # Written by bascule-agent. The agent's user may only run what its keys' forced commands name.
         Match User \(AgentPaths.user)

@@ -4,8 +4,9 @@ import Glibc
 
 /// One request to the agent of this very node, for its console and its forced commands.
 enum LocalClient {
-    static func ask(_ request: Request, paths: AgentPaths) throws -> Reply {
-        let descriptor = try UnixSocket.connect(paths.socket)
+    /// - Parameter socket: another of the agent's doors than its own.
+    static func ask(_ request: Request, paths: AgentPaths, at socket: String? = nil) throws -> Reply {
+        let descriptor = try UnixSocket.connect(socket ?? paths.socket)
         defer { close(descriptor) }
         try DurableFile.writeAll(try Wire.frame(.request, id: 1, request), to: descriptor, path: "the agent")
         var decoder = FrameDecoder()
@@ -37,7 +38,7 @@ enum EdgeWord {
         guard words.count == 1 || (lease.map { $0 > 0 && $0 <= 86_400 } ?? false) else {
             throw BasculeError(.invalidInput, "a lease is 1 to 86400 seconds")
         }
-        _ = try LocalClient.ask(.edge(mode, lease: lease), paths: paths)
+        _ = try LocalClient.ask(.edge(mode, lease: lease), paths: paths, at: paths.edgeSocket)
         print("ok \(mode.rawValue)")
     }
 }

@@ -22,6 +22,8 @@ package actor SegmentKeeper {
     private let audience = Audience()
     private var waiters: [SegmentID: [CheckedContinuation<SegmentOutcome, any Error>]] = [:]
     private var recent: [AgentStatus.Activity] = []
+    /// Segments of the journal that are not what the controller signed: never run, and said so.
+    private var tampered: [SegmentID: BasculeError] = [:]
 
     package init(services: AgentServices) { self.services = services }
 
@@ -40,18 +42,31 @@ package actor SegmentKeeper {
             }
         }
         for (id, segment) in segments.sorted(by: { $0.key < $1.key }) {
-            services.log("taking up segment \(id) where it was cut")
-            start(segment, history: ExecutionHistory(events[id] ?? []))
+            do {
+                let verified = try services.trust.verified(segment)
+                services.log("taking up segment \(id) where it was cut")
+                start(verified, history: ExecutionHistory(events[id] ?? []))
+            } catch {
+                tampered[id] = BasculeError.wrapping(error, "the segment could not be verified")
+                services.log("segment \(id) is not taken up: \(error)")
+            }
         }
     }
 
     /// Accepts a segment, or finds it again by its id. Throws where the controller's epoch is stale.
-    package func accept(_ segment: Segment) throws {
+    /// - Parameter signed: the request that brought it; it is kept, so that after a restart it is verified again.
+    package func accept(_ segment: Segment, signed: SignedRequest?) throws {
         if running[segment.id] != nil || outcomes[segment.id] != nil { return }
+        if let tampered = tampered[segment.id] { throw tampered }
         try services.identity.meet(epoch: segment.epoch, holder: segment.run.rawValue)
         if let lease = segment.lease { try services.identity.begin(attempt: lease.attempt) }
         // One that stopped before its end (the disk was full) goes on where its journal stopped.
         let known = try services.journal.records(of: segment.id).map(\.event)
+        if let signed {
+            try services.trust.keep(signed, of: segment.id)
+        } else if services.trust.isPinned {
+            throw BasculeError(.badSignature, "a segment must be signed by the fleet's controller")
+        }
         if known.isEmpty { _ = try services.journal.append(.accepted(segment), to: segment.id) }
         start(segment, history: ExecutionHistory(known))
     }
@@ -119,6 +134,8 @@ package actor SegmentKeeper {
             outcome = known
         } else if running[id] != nil {
             outcome = try await withCheckedThrowingContinuation { waiters[id, default: []].append($0) }
+        } else if let tampered = tampered[id] {
+            throw tampered
         } else {
             throw BasculeError(
                 .unknownSegment, "this node knows no segment \(id)", hint: "run bascule apply: it sends it again")

@@ -50,6 +50,14 @@ enum UnixSocket {
         }
         return descriptor
     }
+
+    /// Whether the process at the other end runs as root, as the kernel noted it when it connected.
+    static func isRoot(_ descriptor: Int32) -> Bool {
+        // The kernel's `struct ucred`: pid, uid, gid, 32 bits each. Glibc shows it only under a feature macro.
+        var peer: [UInt32] = [0, .max, .max]
+        var size = socklen_t(12)
+        return getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && size == 12 && peer[1] == 0
+    }
 }
 
 extension ErrorCode {

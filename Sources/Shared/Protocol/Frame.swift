@@ -19,6 +19,8 @@ package enum FrameKind: UInt8, Sendable {
     case chunk = 4
     /// No body: the peer should stop working on this request.
     case cancel = 5
+    /// `SignedRequest`.
+    case signed = 6
 }
 
 /// One frame: length of what follows (4 bytes, big endian), kind (1 byte), request id (4 bytes), body.
@@ -33,6 +35,11 @@ package struct Frame: Sendable, Equatable {
     static let headSize = 5
     /// The largest body that is sent or accepted: 16 MiB.
     package static let maximumBody = 16 << 20
+
+    /// Kind and id as bytes: what a tag covers beside the body.
+    package var head: [UInt8] {
+        [kind.rawValue] + stride(from: 24, through: 0, by: -8).map { UInt8(truncatingIfNeeded: id >> UInt32($0)) }
+    }
 
     /// The frame as bytes. Throws `protocol-violation` for a body over the limit.
     package func encoded() throws -> [UInt8] {

@@ -16,9 +16,13 @@ package struct Hello: Hashable, Codable, Sendable {
     package var epoch: Int
     /// Who holds the lease, for people: `alice@laptop pid 4711`.
     package var holder: String
+    /// X25519, hexadecimal, made for this connection alone: the answers that follow are bound to it. nil on the node
+    /// itself, where nobody stands between.
+    package var key: String?
 
-    package init(versions: [Int], product: String, epoch: Int, holder: String) {
+    package init(versions: [Int], product: String, epoch: Int, holder: String, key: String? = nil) {
         (self.versions, self.product, self.epoch, self.holder) = (versions, product, epoch, holder)
+        self.key = key
     }
 }
 
@@ -37,15 +41,23 @@ package struct Welcome: Hashable, Codable, Sendable {
     package var epoch: Int
     package var migrationAttempt: Int
     package var t0: T0State?
+    /// Random, for this connection alone: signed requests carry it.
+    package var nonce: String
+    /// The highest serial of a signed request that this node has seen.
+    package var serial: Int
+    /// Hexadecimal: that this is the holder of `sealingKey`, and that this welcome answers this very hello.
+    package var proof: String?
 
     package init(
         version: Int, product: String, machine: String, architecture: String, sealingKey: String,
         capabilities: [String],
-        secretsTag: String?, epoch: Int, migrationAttempt: Int, t0: T0State?
+        secretsTag: String?, epoch: Int, migrationAttempt: Int, t0: T0State?, nonce: String, serial: Int,
+        proof: String? = nil
     ) {
         (self.version, self.product, self.machine, self.architecture) = (version, product, machine, architecture)
         (self.sealingKey, self.capabilities, self.secretsTag) = (sealingKey, capabilities, secretsTag)
         (self.epoch, self.migrationAttempt, self.t0) = (epoch, migrationAttempt, t0)
+        (self.nonce, self.serial, self.proof) = (nonce, serial, proof)
     }
 }
 
@@ -91,6 +103,12 @@ package enum Request: Hashable, Codable, Sendable {
     case publicKey(purpose: String)
     /// Replaces the agent's program by an upload and starts it again.
     case upgrade(Digest)
+    /// Keeps an upload as a backup of the controller's store, encrypted by it; old ones go.
+    case keepBackup(Digest)
+    /// The store backups that this node keeps, newest first.
+    case backups
+    /// Takes the agent off the node: keys, user, state, program. What it configured stays.
+    case leave
 }
 
 /// What came of a request.
@@ -107,6 +125,7 @@ package enum Reply: Hashable, Codable, Sendable {
     case restored([ResourceID: String])
     case publicKey(String)
     case refused(BasculeError)
+    case backups([BackupInfo])
 }
 
 /// What is told while a request is worked on.
@@ -127,5 +146,18 @@ package struct SnapshotInfo: Hashable, Codable, Sendable {
 
     package init(segment: SegmentID, plan: PlanID, time: Double, resources: [ResourceID]) {
         (self.segment, self.plan, self.time, self.resources) = (segment, plan, time, resources)
+    }
+}
+
+/// A backup of the controller's store on a node, readable only with the fleet's recovery key.
+package struct BackupInfo: Hashable, Codable, Sendable {
+    /// Seconds since 1970 by the node's clock.
+    package var time: Double
+    package var digest: Digest
+    /// Bytes.
+    package var size: Int
+
+    package init(time: Double, digest: Digest, size: Int) {
+        (self.time, self.digest, self.size) = (time, digest, size)
     }
 }

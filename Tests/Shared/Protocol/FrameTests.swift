@@ -91,7 +91,7 @@ import Testing
         #expect(try decoder.next() == nil)
     }
 
-    @Test(arguments: [0, 6, 7, 255] as [UInt8]) func anUnknownFrameKindIsRefused(kind: UInt8) {
+    @Test(arguments: [0, 7, 8, 255] as [UInt8]) func anUnknownFrameKindIsRefused(kind: UInt8) {
         var decoder = FrameDecoder()
         decoder.feed([0, 0, 0, 5, kind, 0, 0, 0, 1])
         let error = #expect(throws: BasculeError.self) { try decoder.next() }

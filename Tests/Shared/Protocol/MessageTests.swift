@@ -101,9 +101,12 @@ import Testing
                 case .edge: 13
                 case .publicKey: 14
                 case .upgrade: 15
+                case .keepBackup: 16
+                case .backups: 17
+                case .leave: 18
                 }
             })
-        #expect(requests == Set(0...15))
+        #expect(requests == Set(0...18))
         let replies = Set(
             Samples.replies.map { reply in
                 switch reply {
@@ -119,6 +122,7 @@ import Testing
                 case .restored: 9
                 case .publicKey: 10
                 case .refused: 11
+                case .backups: 12
                 }
             })
         #expect(replies == Set(0...11))

@@ -64,13 +64,14 @@ enum Samples {
     ]
 
     static let requests: [Request] = [
-        .hello(Hello(versions: [1, 2], product: "0.1.0", epoch: 3, holder: "alice@laptop pid 1")), .facts,
+        .hello(Hello(versions: [1, 2], product: "0.1.0", epoch: 3, holder: "alice@laptop pid 1", key: "00")), .facts,
         .observe([file]), .missingBlobs([digest]),
         .putBlob(digest, size: 12), .putSecrets([SealedSecret(name: "db/shop", sealed: "00ff")], tag: "t"),
         .submit(segment), .attach("seg", from: 8),
         .command("seg", .noGo), .status, .journal(from: 1, limit: 100), .snapshots, .restore("seg"),
         .edge(.maintenance, lease: 60),
         .edge(.old, lease: nil), .publicKey(purpose: "edge"), .upgrade(digest),
+        .keepBackup(digest), .backups, .leave,
     ]
 
     static let replies: [Reply] = [
@@ -78,12 +79,13 @@ enum Samples {
             Welcome(
                 version: 1, product: "0.1.0", machine: "m", architecture: "x86_64", sealingKey: "00",
                 capabilities: ["segments"], secretsTag: nil, epoch: 3,
-                migrationAttempt: 0, t0: .open)), .facts(facts),
+                migrationAttempt: 0, t0: .open, nonce: "aa", serial: 7, proof: "bb")), .facts(facts),
         .observations([
             Observation(id: "vps1/file:/etc/motd", observed: .file(FileObserved(type: .nothing)), digest: digest),
             Observation(id: "vps1/unit:x", observed: .unobservable(reason: "no systemd"), digest: digest),
         ]), .digests([digest]), .accepted, .ended(outcome), .status(status), .journal([record]),
         .snapshots([SnapshotInfo(segment: "seg", plan: "plan", time: 1, resources: ["vps1/file:/etc/motd"])]),
         .restored(["vps1/file:/etc/motd": "as before"]), .publicKey("ssh-ed25519 AAAA bascule"), .refused(error),
+        .backups([BackupInfo(time: 5, digest: digest, size: 9)]),
     ]
 }

@@ -1,0 +1,51 @@
+import BasculeCrypto
+import BasculeModel
+import Glibc
+
+/// The controller that this node obeys, pinned by root: at the bootstrap, or when another workstation adopts the fleet.
+struct ControllerPin: Codable, Equatable {
+    /// A key that was replaced: what it signed before is still good, what it signs now is not.
+    struct Former: Codable, Equatable {
+        var key: String
+        /// The last epoch that was its own.
+        var epoch: Int
+    }
+
+    /// Ed25519, hexadecimal.
+    var key: String
+    var epoch: Int
+    var former: [Former] = []
+
+    static func load(_ paths: AgentPaths) throws -> ControllerPin? {
+        try DurableFile.load(ControllerPin.self, from: paths.controller)
+    }
+
+    /// Pins a key. Only an adoption, which raises the epoch, replaces another controller's.
+    /// - Parameter seen: the highest epoch that the node knows from requests.
+    static func pin(key: String, epoch: Int, seen: Int, paths: AgentPaths) throws {
+        guard Hex.decode(key)?.count == 32, epoch > 0 else {
+            throw BasculeError(.invalidInput, "this is not a controller's key and epoch")
+        }
+        let known = try load(paths)
+        let highest = max(known?.epoch ?? 0, seen)
+        guard epoch >= highest else { throw BasculeError.stale(epoch: epoch, known: highest) }
+        guard let known else {
+            return try DurableFile.save(ControllerPin(key: key, epoch: epoch), to: paths.controller)
+        }
+        if known.key == key {
+            guard epoch != known.epoch else { return }
+            var raised = known
+            raised.epoch = epoch
+            return try DurableFile.save(raised, to: paths.controller)
+        }
+        guard epoch > highest else {
+            throw BasculeError(
+                .staleController, "this node obeys another controller, of epoch \(known.epoch)",
+                hint:
+                    "to take its fleet over: bascule adopt; to make it a new fleet's, first as root on the node: bascule-agent uninstall"
+            )
+        }
+        let former = (known.former + [Former(key: known.key, epoch: highest)]).suffix(8)
+        try DurableFile.save(ControllerPin(key: key, epoch: epoch, former: Array(former)), to: paths.controller)
+    }
+}

@@ -1,0 +1,205 @@
+import BasculeCrypto
+import BasculeModel
+import BasculeProtocol
+import Synchronization
+
+/// Decides which requests are the controller's: its signature, for this machine, of no older epoch, never seen before.
+package final class ControllerTrust: Sendable {
+    private let identity: AgentIdentity
+    private let pin: ControllerPin?
+    private let signed: String
+    /// Serials that a connection has made its own. Older ones are behind the floor of every connection.
+    private let claimed = Mutex<Set<Int>>([])
+
+    package init(paths: AgentPaths, identity: AgentIdentity) throws {
+        (self.identity, signed) = (identity, paths.signed)
+        pin = try ControllerPin.load(paths)
+        if let pin, pin.epoch > identity.epoch { try identity.meet(epoch: pin.epoch, holder: "root") }
+    }
+
+    /// Whether a controller is pinned. One that is not was never installed: a test's.
+    var isPinned: Bool { pin != nil }
+
+    /// Refuses the greeting of a controller that was taken over. A greeting is not signed, so it raises nothing.
+    func greet(epoch: Int) throws {
+        guard epoch >= identity.epoch else { throw BasculeError.stale(epoch: epoch, known: identity.epoch) }
+    }
+
+    /// Throws where a request is not the pinned controller's, or not for this machine, or of a lower epoch.
+    func verify(_ request: SignedRequest) throws {
+        let head = request.head
+        guard let pin else {
+            throw BasculeError(
+                .badSignature, "this node pins no controller's key", hint: "bascule node bootstrap NAME --yes")
+        }
+        guard Self.isSigned(request, by: pin.key) else {
+            if pin.former.contains(where: { Self.isSigned(request, by: $0.key) }) {
+                throw BasculeError.stale(epoch: head.epoch, known: identity.epoch)
+            }
+            throw BasculeError(
+                .badSignature, "the request is not signed by the controller that this node obeys",
+                hint: "is this the store that bootstrapped the node? To take the fleet over: bascule adopt")
+        }
+        guard head.machine == identity.machine else {
+            throw BasculeError(
+                .wrongMachine, "the request was signed for machine \(head.machine.prefix(12).asciiPrintable), not for this one",
+                hint: "was the machine replaced? bascule node forget NAME, then bascule node bootstrap NAME")
+        }
+        try identity.meet(epoch: head.epoch, holder: "")
+    }
+
+    /// Makes a serial one connection's own; `floor` is the highest that was seen when the connection was greeted.
+    func claim(serial: Int, above floor: Int) throws {
+        guard serial > floor else { throw BasculeError.stale(serial: serial, known: floor) }
+        try claimed.withLock { claimed in
+            guard claimed.insert(serial).inserted else {
+                throw BasculeError(.replayed, "another connection has used the serial \(serial)")
+            }
+            if claimed.count > 1024, let least = claimed.min() { claimed.remove(least) }
+            try identity.note(serial: serial)
+        }
+    }
+
+    private static func isSigned(_ request: SignedRequest, by key: String) -> Bool {
+        SigningKeyPair.verify(request.signature, of: request.signedBytes, by: Hex.decode(key) ?? [])
+    }
+
+    // MARK: - Segments at rest
+
+    private func path(_ id: SegmentID) throws -> String {
+        guard !id.rawValue.isEmpty, id.rawValue.utf8.count <= 200, !id.rawValue.contains("/"),
+            !id.rawValue.hasPrefix(".")
+        else { throw BasculeError(.invalidInput, "this is not a segment's id") }
+        return "\(signed)/\(id.rawValue)"
+    }
+
+    /// Keeps a segment as it was signed, before it is journaled.
+    func keep(_ request: SignedRequest, of id: SegmentID) throws {
+        try DurableFile.write(request.encoded, to: try path(id))
+    }
+
+    /// A segment as the controller signed it, verified again. Throws `bad-signature` where it was tampered with, or was
+    /// never signed; signatures of a former controller count up to the epoch in which it was replaced.
+    package func segment(_ id: SegmentID) throws -> Segment {
+        guard let bytes = try DurableFile.read(try path(id)) else {
+            throw BasculeError(.badSignature, "the signed segment \(id) is not there")
+        }
+        let request = try SignedRequest(parsing: bytes)
+        let isGood =
+            pin.map { pin in
+                Self.isSigned(request, by: pin.key)
+                    || pin.former.contains { $0.epoch >= request.head.epoch && Self.isSigned(request, by: $0.key) }
+            } ?? false
+        guard isGood, request.head.machine == identity.machine,
+            case .submit(let segment) = try Wire.decode(Request.self, from: request.body), segment.id == id
+        else {
+            throw BasculeError(
+                .badSignature, "the segment \(id) is not as the controller signed it",
+                hint: "somebody changed the agent's state on the node; bascule apply sends what is needed again")
+        }
+        return segment
+    }
+
+    /// The segment that a journal's entry stands for; throws `bad-signature` where entry and signature differ.
+    func verified(_ journaled: Segment) throws -> Segment {
+        guard isPinned else { return journaled }
+        let signed = try segment(journaled.id)
+        guard signed == journaled else {
+            throw BasculeError(
+                .badSignature, "the journal's entry of segment \(journaled.id) is not what the controller signed",
+                hint: "somebody changed the agent's state on the node; bascule apply sends what is needed again")
+        }
+        return signed
+    }
+}
+
+extension BasculeError {
+    static func stale(serial: Int, known: Int) -> BasculeError {
+        BasculeError(
+            .staleSerial, "this controller counts \(serial), and the node has seen \(known): its store is an old copy",
+            hint: "use the newest store, or make this one the newest with root's login: bascule adopt")
+    }
+}
+
+/// What one connection may ask, by where it comes from and what it has shown.
+final class ConnectionTrust: Sendable {
+    /// Where a connection comes in.
+    enum Door: Sendable {
+        /// root on the node itself.
+        case root
+        /// The agent's user: the bridge of the controller's forced command.
+        case controller
+        /// The old edge's forced command.
+        case edge
+    }
+
+    private struct State {
+        /// nil before the greeting.
+        var floor: Int?
+        var refusal: BasculeError?
+        var serial: Int?
+        var window = ReplayWindow()
+    }
+
+    let door: Door
+    let nonce = Hex.encode(RandomBytes.make(16))
+    private let trust: ControllerTrust
+    private let state = Mutex(State())
+
+    init(door: Door, trust: ControllerTrust) { (self.door, self.trust) = (door, trust) }
+
+    /// Notes the greeting: `floor` is the highest serial seen so far.
+    func greeted(floor: Int) { state.withLock { $0.floor = $0.floor ?? floor } }
+    /// Notes that the greeting was refused: nothing else is answered on this connection.
+    func refused(_ error: BasculeError) { state.withLock { $0.refusal = error } }
+
+    /// Lets an unsigned request through, or throws.
+    func admit(_ request: Request) throws {
+        switch door {
+        case .root: return
+        case .edge:
+            if case .edge = request { return }
+            throw BasculeError(.badSignature, "only the edge's words are understood here")
+        case .controller:
+            if case .hello = request { return }
+            try state.withLock { state in
+                if let refusal = state.refusal { throw refusal }
+                guard state.floor != nil else { throw BasculeError(.badSignature, "nobody has greeted on this connection") }
+            }
+            guard !request.isMutating else {
+                throw BasculeError(
+                    .badSignature, "a request that changes something must be signed by the fleet's controller")
+            }
+        }
+    }
+
+    /// Verifies a signed request and gives what it asks. It passes once.
+    func admit(_ signed: SignedRequest) throws -> Request {
+        guard door != .edge else { throw BasculeError(.badSignature, "only the edge's words are understood here") }
+        try trust.verify(signed)
+        try state.withLock { state in
+            if let refusal = state.refusal { throw refusal }
+            guard let floor = state.floor, signed.head.nonce == nonce else {
+                throw BasculeError(
+                    .replayed, "the request was signed for another connection", hint: "run the same command again")
+            }
+            if let serial = state.serial {
+                guard signed.head.serial == serial else {
+                    throw BasculeError(.replayed, "a connection has one serial, this is another")
+                }
+            } else {
+                try trust.claim(serial: signed.head.serial, above: floor)
+                state.serial = signed.head.serial
+            }
+            guard state.window.admit(signed.head.counter) else {
+                throw BasculeError(.replayed, "the request came a second time")
+            }
+        }
+        return try Wire.decode(Request.self, from: signed.body)
+    }
+}
+
+extension Substring {
+    /// Without what a terminal would act on: the text comes from a stranger.
+    var asciiPrintable: String { String(unicodeScalars.filter { $0.value > 32 && $0.value < 127 }.map(Character.init)) }
+}
