@@ -33,8 +33,10 @@ package enum AgentCommand {
                 try EdgeWord.say(getenv("SSH_ORIGINAL_COMMAND").map { String(cString: $0) } ?? "", paths: paths)
             case "install":
                 let given = Dictionary(
-                    zip(arguments.dropFirst(), arguments.dropFirst(2)).enumerated().filter { $0.offset.isMultiple(of: 2) }
-                        .map(\.element), uniquingKeysWith: { $1 })
+                    zip(arguments.dropFirst(), arguments.dropFirst(2)).enumerated().filter {
+                        $0.offset.isMultiple(of: 2)
+                    }
+                    .map(\.element), uniquingKeysWith: { $1 })
                 guard arguments.count == 7, let fleet = given["--fleet-key"], let key = given["--controller-key"],
                     let epoch = given["--epoch"].flatMap({ Int($0) })
                 else { throw usage }

@@ -42,7 +42,8 @@ package final class ControllerTrust: Sendable {
         }
         guard head.machine == identity.machine else {
             throw BasculeError(
-                .wrongMachine, "the request was signed for machine \(head.machine.prefix(12).asciiPrintable), not for this one",
+                .wrongMachine,
+                "the request was signed for machine \(head.machine.prefix(12).asciiPrintable), not for this one",
                 hint: "was the machine replaced? bascule node forget NAME, then bascule node bootstrap NAME")
         }
         try identity.meet(epoch: head.epoch, holder: "")
@@ -164,7 +165,9 @@ final class ConnectionTrust: Sendable {
             if case .hello = request { return }
             try state.withLock { state in
                 if let refusal = state.refusal { throw refusal }
-                guard state.floor != nil else { throw BasculeError(.badSignature, "nobody has greeted on this connection") }
+                guard state.floor != nil else {
+                    throw BasculeError(.badSignature, "nobody has greeted on this connection")
+                }
             }
             guard !request.isMutating else {
                 throw BasculeError(

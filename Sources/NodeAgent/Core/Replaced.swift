@@ -15,7 +15,9 @@ enum Replaced {
             guard let frame = try decoder.next() else { continue }
             let refusal = BasculeError(
                 .staleController, "this controller was replaced: another workstation has adopted the fleet",
-                hint: "do not use this copy of the store any more; to take the fleet back with root's login: bascule adopt")
+                hint:
+                    "do not use this copy of the store any more; to take the fleet back with root's login: bascule adopt"
+            )
             try DurableFile.writeAll(
                 try Wire.frame(.reply, id: frame.id, Reply.refused(refusal)), to: STDOUT_FILENO, path: "the connection")
             return

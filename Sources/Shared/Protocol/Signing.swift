@@ -111,6 +111,7 @@ extension Request {
 extension Welcome {
     /// What the proof of a welcome is over: all that a controller decides by.
     package var transcript: [UInt8] {
-        Array("\(version)\n\(machine)\n\(epoch)\n\(serial)\n\(nonce)\n\(secretsTag ?? "")\n\(t0?.rawValue ?? "")\n".utf8)
+        Array(
+            "\(version)\n\(machine)\n\(epoch)\n\(serial)\n\(nonce)\n\(secretsTag ?? "")\n\(t0?.rawValue ?? "")\n".utf8)
     }
 }

@@ -42,8 +42,10 @@ final class House: Sendable {
     let keeper: SegmentKeeper
     private let listener: Int32
 
-    /// - Parameter folder: an earlier house's, to live on with its state.
-    init(_ folder: Folder? = nil) throws {
+    /// - Parameters:
+    ///   - folder: an earlier house's, to live on with its state.
+    ///   - door: where its connections come in.
+    init(_ folder: Folder? = nil, door: ConnectionTrust.Door = .root) throws {
         signal(SIGPIPE, SIG_IGN)
         let folder = try folder ?? Folder()
         self.folder = folder
@@ -57,7 +59,7 @@ final class House: Sendable {
             while true {
                 let connection = accept(listener, nil, nil)
                 guard connection >= 0 else { return }
-                let session = AgentSession(descriptor: connection, services: services, keeper: keeper)
+                let session = AgentSession(descriptor: connection, services: services, keeper: keeper, door: door)
                 Thread.detach { session.serve() }
             }
         }
