@@ -136,10 +136,16 @@ extension OnNodes {
             try full(1)
             let first = try await scene.bascule("apply", "--yes")
             try #require(first.status == 0, "\(first.all)")
-            // All but 200 KiB: the journal still fits, the file does not.
+            // All but 200 KiB: the journal still fits, the file does not. In ever smaller pieces: ext4 refuses a large one
+            // while room for small ones is left.
             try await scene.shell(
                 "full",
-                "dd if=/dev/zero of=/srv/ballast bs=1M 2>/dev/null; sync; truncate -s -200K /srv/ballast; sync; true")
+                """
+                for size in 1M 64k 1k; do
+                  dd if=/dev/zero of=/srv/ballast bs=$size oflag=append conv=notrunc 2>/dev/null; sync
+                done
+                truncate -s -200K /srv/ballast; sync
+                """)
             try full(2)
             let applied = try await scene.bascule("apply", "--yes")
             #expect(

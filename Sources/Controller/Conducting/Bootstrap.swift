@@ -125,6 +125,7 @@ package struct Bootstrap: Sendable {
                     cause: String(upload.stderrText.suffix(500)),
                     hint: "is the node's disk full? Run the same command again")
             }
+            Failpoint.hit("controller.bootstrap.uploaded")
             let move = try await ssh.exec(
                 "\(sudo)chmod 755 \(path).upload && \(sudo)mv \(path).upload \(path) && echo moved")
             guard move.stdoutText.hasPrefix("moved") else {
@@ -132,6 +133,7 @@ package struct Bootstrap: Sendable {
                     .bootstrapFailed, "the agent could not be put in place", cause: String(move.stderrText.suffix(500)))
             }
         }
+        Failpoint.hit("controller.bootstrap.install.before")
         say("installing the agent")
         // The public line is two words of base64 alphabet: nothing in it means anything to a shell.
         let words = try await session.fleetKey().publicLine.split(separator: " ").prefix(2).joined(separator: " ")
@@ -159,6 +161,7 @@ package struct Bootstrap: Sendable {
                 at: .node(name: node.rawValue, subject: nil),
                 hint: "if it was replaced on purpose: bascule node forget \(node), then bootstrap again")
         }
+        Failpoint.hit("controller.bootstrap.greeted")
         // Root's login just made the node this controller's: its counting is taken up. A node that the store knows
         // already would have to be behind it.
         if record.machine == nil { try session.store.raiseSerial(of: node, to: fresh.serial) }

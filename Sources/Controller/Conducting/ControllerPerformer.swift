@@ -42,6 +42,7 @@ struct ControllerPerformer: StepPerformer {
             _ = try await lab.up(
                 nodes: [LabNodeSpec.from(spec, name: node, key: try await session.fleetKey().publicLine)], progress: say
             )
+            Failpoint.hit("controller.provision.after")
             await session.refreshLab()
             return StepResult(.done, "up")
         case .bootstrap(let node):

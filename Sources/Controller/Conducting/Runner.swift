@@ -239,7 +239,9 @@ package struct Runner: Sendable {
                     .notFound, "the content \(digest.rawValue.prefix(12)) of the plan is not here any more",
                     hint: "plan again: bascule plan")
             }
+            Failpoint.hit("controller.upload.before")
             try await link.upload(blob, as: digest)
+            Failpoint.hit("controller.upload.after")
         }
     }
 }

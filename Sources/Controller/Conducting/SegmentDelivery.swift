@@ -14,6 +14,7 @@ struct SegmentDelivery: Sendable {
     /// Delivers a segment. Throws where the agent refuses it or stays out of reach.
     func run(_ segment: Segment) async throws -> SegmentOutcome {
         try session.store.save(segment)
+        Failpoint.hit("controller.segment.submit.before")
         return try await follow(segment) { link, onEvent in try await link.ask(.submit(segment), onEvent: onEvent) }
     }
 
@@ -62,6 +63,7 @@ struct SegmentDelivery: Sendable {
                 guard case .ended(let outcome) = try await ask(link, take) else {
                     throw BasculeError(.protocolViolation, "the agent did not say how the segment ended")
                 }
+                Failpoint.hit("controller.segment.acknowledged")
                 try store.end(segment.id, outcome)
                 return outcome
             } catch let error as BasculeError where SegmentDelivery.isPassing(error) {

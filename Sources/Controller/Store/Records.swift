@@ -74,7 +74,7 @@ extension Store {
 
     /// Saves a node's record whole.
     package func save(_ node: NodeRecord) throws {
-        try write {
+        try write("node") {
             try $0.execute(
                 sql: """
                     INSERT INTO node (name, machine, host_keys, sealing_key, architecture, address, port, agent, seen, secrets_tag)
@@ -93,14 +93,14 @@ extension Store {
 
     /// Forgets a node.
     package func forget(_ name: NodeName) throws {
-        try write { try $0.execute(sql: "DELETE FROM node WHERE name = ?", arguments: [name.rawValue]) }
+        try write("node.forget") { try $0.execute(sql: "DELETE FROM node WHERE name = ?", arguments: [name.rawValue]) }
     }
 
     // MARK: - Plans and runs
 
     /// Saves a plan; it never changes afterwards.
     package func save(_ plan: Plan) throws {
-        try write {
+        try write("plan") {
             try $0.execute(
                 sql: "INSERT OR IGNORE INTO plan VALUES (?, ?, ?)",
                 arguments: [plan.id.rawValue, plan.created, try Store.json(plan)])
@@ -122,7 +122,7 @@ extension Store {
 
     /// Begins a run.
     package func begin(_ run: RunID, of plan: PlanID, through: String?) throws {
-        try write {
+        try write("run.begin") {
             try $0.execute(
                 sql: "INSERT OR IGNORE INTO run (id, plan, started, through) VALUES (?, ?, ?, ?)",
                 arguments: [run.rawValue, plan.rawValue, Date().timeIntervalSince1970, through])
@@ -131,7 +131,7 @@ extension Store {
 
     /// Ends a run.
     package func end(_ run: RunID, outcome: String, summary: String) throws {
-        try write {
+        try write("run.end") {
             try $0.execute(
                 sql: "UPDATE run SET ended = ?, outcome = ?, summary = ? WHERE id = ?",
                 arguments: [Date().timeIntervalSince1970, outcome, summary, run.rawValue])
@@ -154,7 +154,7 @@ extension Store {
 
     /// Notes a segment before it is sent.
     package func save(_ segment: Segment) throws {
-        try write {
+        try write("segment") {
             try $0.execute(
                 sql: "INSERT OR IGNORE INTO segment (id, run, node, serial, body, sent) VALUES (?, ?, ?, ?, ?, ?)",
                 arguments: [
@@ -166,7 +166,7 @@ extension Store {
 
     /// Notes how a segment ended.
     package func end(_ segment: SegmentID, _ outcome: SegmentOutcome) throws {
-        try write {
+        try write("segment.end") {
             try $0.execute(
                 sql: "UPDATE segment SET outcome = ? WHERE id = ?",
                 arguments: [try Store.json(outcome), segment.rawValue])
@@ -202,7 +202,7 @@ extension Store {
     package func add(_ record: JournalRecord, of run: RunID, node: NodeName) throws {
         // The accepted segment is in its own table already.
         if case .accepted = record.event { return }
-        try write { database in
+        try write("event") { database in
             try database.execute(
                 sql: "INSERT OR IGNORE INTO event VALUES (?, ?, ?, ?, ?, ?)",
                 arguments: [
@@ -256,7 +256,7 @@ extension Store {
 
     /// Keeps what a node said it is.
     package func save(_ facts: NodeFacts, of name: NodeName) throws {
-        try write {
+        try write("facts") {
             try $0.execute(
                 sql:
                     "INSERT INTO node (name, facts) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET facts = excluded.facts",

@@ -15,7 +15,7 @@ extension Store {
     /// Sets a secret, encrypted.
     package func setSecret(_ name: SecretName, _ value: Secret, origin: String = "set") throws {
         let sealed = Data(vault.box.seal(value.revealBytes()))
-        try write {
+        try write("secret") {
             try $0.execute(
                 sql: """
                     INSERT INTO secret VALUES (?, ?, ?, ?)
@@ -52,7 +52,7 @@ extension Store {
 
     /// Removes secrets for good.
     package func removeSecrets(_ names: Set<SecretName>) throws {
-        try write { database in
+        try write("secrets.remove") { database in
             for name in names {
                 try database.execute(sql: "DELETE FROM secret WHERE name = ?", arguments: [name.rawValue])
             }

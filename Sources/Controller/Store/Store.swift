@@ -45,7 +45,9 @@ package struct Store: Sendable {
             let pending = try database.read { try !migrator.hasCompletedMigrations($0) }
             if pending {
                 if existed { try Store.backUp(database, path) }
+                Failpoint.hit("controller.store.schema.before")
                 try migrator.migrate(database)
+                Failpoint.hit("controller.store.schema.after")
             }
             sample = try database.read { try Data.fetchOne($0, sql: "SELECT value FROM secret LIMIT 1") }
         } catch { throw Store.explain(error, path) }
@@ -74,8 +76,20 @@ package struct Store: Sendable {
         do { return try database.read(body) } catch { throw Store.explain(error, path) }
     }
 
-    func write<T>(_ body: (Database) throws -> T) throws -> T {
-        do { return try database.write(body) } catch { throw Store.explain(error, path) }
+    /// One transaction that changes something, on disk when this returns.
+    /// - Parameter name: what it does, in the names of its failpoints.
+    func write<T>(_ name: String, _ body: (Database) throws -> T) throws -> T {
+        Failpoint.hit("controller.store.\(name).before")
+        let result: T
+        do {
+            result = try database.write { database in
+                let result = try body(database)
+                Failpoint.hit("controller.store.\(name).commit")
+                return result
+            }
+        } catch { throw Store.explain(error, path) }
+        Failpoint.hit("controller.store.\(name).after")
+        return result
     }
 
     private static func explain(_ error: any Error, _ path: String) -> BasculeError {
@@ -108,7 +122,7 @@ package struct Store: Sendable {
 
     /// Sets a small value.
     package func set(_ name: String, to value: String) throws {
-        try write {
+        try write("setting.\(name)") {
             try $0.execute(
                 sql: "INSERT INTO setting VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
                 arguments: [name, value])
@@ -117,7 +131,7 @@ package struct Store: Sendable {
 
     /// Adds one to a counter and gives its new value; the first is 1.
     package func next(_ counter: String) throws -> Int {
-        try write { database in
+        try write("counter.\(counter)") { database in
             let value =
                 (try Int.fetchOne(
                     database, sql: "SELECT CAST(value AS INTEGER) FROM setting WHERE name = ?", arguments: [counter])

@@ -46,15 +46,42 @@ struct Vault: Sendable {
                 hint: "restore it; without it the secrets cannot be read")
         }
         let key = RandomBytes.make(32)
-        let descriptor = open(keyPath, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-        let line = Array((Hex.encode(key) + "\n").utf8)
-        guard descriptor >= 0, Foundation.write(descriptor, line, line.count) == line.count, fsync(descriptor) == 0
-        else {
-            throw BasculeError(
-                .inputOutput, "the store's key \(keyPath) could not be written", cause: String(cString: strerror(errno))
-            )
+        guard try Self.create(keyPath, Array((Hex.encode(key) + "\n").utf8)) else {
+            // Another first start at the same moment was faster: its key is the store's.
+            self = try Vault(beside: path, isNew: false)
+            return
         }
-        close(descriptor)
         box = try SecretBox(key: key)
+    }
+
+    /// Makes a file that is whole or not there, and never replaces one; false where one is there already.
+    private static func create(_ path: String, _ bytes: [UInt8]) throws -> Bool {
+        func failure() -> BasculeError {
+            BasculeError(
+                errno == ENOSPC ? .storeFull : .inputOutput, "the store's key \(path) could not be written",
+                cause: String(cString: strerror(errno)))
+        }
+        let temporary = "\(path).\(getpid())"
+        Failpoint.hit("controller.key.write.before")
+        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard descriptor >= 0 else { throw failure() }
+        defer {
+            close(descriptor)
+            unlink(temporary)
+        }
+        guard Foundation.write(descriptor, bytes, bytes.count) == bytes.count else { throw failure() }
+        Failpoint.hit("controller.key.fsync.before")
+        guard fsync(descriptor) == 0 else { throw failure() }
+        Failpoint.hit("controller.key.link.before")
+        guard link(temporary, path) == 0 else {
+            if errno == EEXIST { return false }
+            throw failure()
+        }
+        Failpoint.hit("controller.key.link.after")
+        let directory = open((path as NSString).deletingLastPathComponent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard directory >= 0 else { throw failure() }
+        defer { close(directory) }
+        guard fsync(directory) == 0 else { throw failure() }
+        return true
     }
 }

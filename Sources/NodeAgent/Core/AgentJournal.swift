@@ -41,13 +41,14 @@ package final class AgentJournal: Sendable {
     /// Appends one event and returns when it is on disk.
     package func append(_ event: ExecutionEvent, to segment: SegmentID) throws -> JournalRecord {
         try state.withLock { state in
-            Failpoint.hit("agent.journal.before")
+            Failpoint.hit("agent.journal.write.before")
             let record = JournalRecord(sequence: state.sequence + 1, time: clock(), segment: segment, event: event)
             let json = try Wire.encode(record)
             let line = Array(CRC32.text(of: json).utf8) + [0x20] + json + [0x0A]
             let start = lseek(state.descriptor, 0, SEEK_END)
             do {
                 try DurableFile.writeAll(line, to: state.descriptor, path: path)
+                Failpoint.hit("agent.journal.fsync.before")
                 guard fdatasync(state.descriptor) == 0 else { throw DurableFile.failure("flush", path) }
             } catch {
                 // A half line would make the next one unreadable.
@@ -55,7 +56,7 @@ package final class AgentJournal: Sendable {
                 throw error
             }
             state.sequence += 1
-            Failpoint.hit("agent.journal.after")
+            Failpoint.hit("agent.journal.fsync.after")
             return record
         }
     }

@@ -5,20 +5,37 @@ import Glibc
 /// Small files of the agent's own state: wholly old or wholly new after a power cut.
 package enum DurableFile {
     /// Writes to a temporary name, flushes, renames, flushes the directory.
-    package static func write(_ bytes: [UInt8], to path: String, mode: mode_t = 0o600) throws {
+    /// - Parameter kind: names the failpoints of a file whose own name is no constant.
+    package static func write(_ bytes: [UInt8], to path: String, mode: mode_t = 0o600, kind: String? = nil) throws {
+        func pass(_ moment: String) {
+            Failpoint.hit("agent.file.\(kind ?? String(path[lastName(of: path)...])).\(moment)")
+        }
         let temporary = "\(path).new"
+        pass("write.before")
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode)
         guard descriptor >= 0 else { throw failure("create", temporary) }
         do {
+            defer { close(descriptor) }
             try writeAll(bytes, to: descriptor, path: temporary)
+            pass("fsync.before")
             guard fchmod(descriptor, mode) == 0, fsync(descriptor) == 0 else { throw failure("flush", temporary) }
-            close(descriptor)
-            guard rename(temporary, path) == 0 else { throw failure("rename", temporary) }
-            try syncDirectory(of: path)
         } catch {
             unlink(temporary)
             throw error
         }
+        pass("rename.before")
+        guard rename(temporary, path) == 0 else {
+            let failed = failure("rename", temporary)
+            unlink(temporary)
+            throw failed
+        }
+        pass("rename.after")
+        try syncDirectory(of: path)
+        pass("sync.after")
+    }
+
+    private static func lastName(of path: String) -> String.Index {
+        path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex
     }
 
     /// Writes every byte, however often the kernel takes only some.
@@ -88,10 +105,10 @@ package enum DurableFile {
     }
 
     /// Saves a value as JSON.
-    package static func save(_ value: some Encodable, to path: String, mode: mode_t = 0o600) throws {
+    package static func save(_ value: some Encodable, to path: String, mode: mode_t = 0o600, kind: String? = nil) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        try write(Array(encoder.encode(value)), to: path, mode: mode)
+        try write(Array(encoder.encode(value)), to: path, mode: mode, kind: kind)
     }
 
     /// An error with the system's own word for `errno`.

@@ -31,7 +31,7 @@ struct SnapshotKeeper: Sendable {
                 snapshot.captures[id] = capture
                 snapshot.order.append(id)
             }
-            try DurableFile.save(snapshot, to: path(segment))
+            try DurableFile.save(snapshot, to: path(segment), kind: "snapshot")
         }
     }
 
@@ -66,7 +66,9 @@ struct SnapshotKeeper: Sendable {
         for id in snapshot.order.reversed() {
             guard let capture = snapshot.captures[id] else { continue }
             do {
+                Failpoint.hit("agent.restore.before")
                 try ResourceKeeper.restore(capture, context)
+                Failpoint.hit("agent.restore.after")
                 results[id] = "restored"
             } catch {
                 results[id] = "not restored: \(BasculeError.wrapping(error, "unexpected").message)"

@@ -79,5 +79,9 @@ struct NodePaths: Sendable {
     func upper(_ kind: LabDisk) -> String { kind == .host ? "\(directory)/upper" : "\(disk)/upper" }
     func work(_ kind: LabDisk) -> String { kind == .host ? "\(directory)/work" : "\(disk)/work" }
 
-    func save(_ node: NodeRecord) throws { try LabFiles.write(LabFiles.encode(node), to: record, mode: 0o600) }
+    func save(_ node: NodeRecord) throws {
+        Failpoint.hit("controller.lab.record.before")
+        try LabFiles.write(LabFiles.encode(node), to: record, mode: 0o600)
+        Failpoint.hit("controller.lab.record.after")
+    }
 }

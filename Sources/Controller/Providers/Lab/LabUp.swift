@@ -103,6 +103,7 @@ extension Lab {
                 try await boot.mount(record)
             }
             let supervisor = try boot.start(record)
+            Failpoint.hit("controller.lab.started")
             record.supervisor = supervisor
             record.isStopped = false
             try node.save(record)

@@ -50,11 +50,11 @@ enum PolicyRC {
     static func whileDenied(_ context: NodeContext, _ body: () throws -> Void) throws {
         try repair()
         if let own = try AtomicFile.read(path) {
-            try AtomicFile.write(saved, own, Permissions(mode: 0o755))
+            try AtomicFile.write(saved, own, Permissions(mode: 0o755), kind: "policy")
         } else {
             try ParentDirectory.find(saved)?.remove()
         }
-        try AtomicFile.write(path, Array("#!/bin/sh\n\(marker)\nexit 101\n".utf8), Permissions(mode: 0o755))
+        try AtomicFile.write(path, Array("#!/bin/sh\n\(marker)\nexit 101\n".utf8), Permissions(mode: 0o755), kind: "policy")
         let result = Result { try body() }
         try repair()
         try result.get()
@@ -65,7 +65,7 @@ enum PolicyRC {
         let current = try AtomicFile.read(path)
         guard current.map({ String(decoding: $0, as: UTF8.self).contains(marker) }) == true else { return }
         if let own = try AtomicFile.read(saved) {
-            try AtomicFile.write(path, own, Permissions(mode: 0o755))
+            try AtomicFile.write(path, own, Permissions(mode: 0o755), kind: "policy")
             try ParentDirectory.find(saved)?.remove()
         } else {
             try ParentDirectory.find(path)?.remove()

@@ -10,7 +10,7 @@ struct ObjectStore {
     func put(_ bytes: [UInt8]) throws -> Digest {
         let digest = Digest(of: bytes, key: context.nodeKey)
         if FileIdentity(path: path(digest)) == nil {
-            try AtomicFile.write(path(digest), try box().seal(bytes), Permissions(mode: 0o600))
+            try AtomicFile.write(path(digest), try box().seal(bytes), Permissions(mode: 0o600), kind: "object")
         }
         return digest
     }

@@ -6,16 +6,21 @@ package enum AtomicFile {
     /// Replaces what stands at the path (a link itself, never what it points to) by a regular file.
     ///
     /// The temporary name is derived from the name, so that what a crash left behind is taken up by the next write.
-    package static func write(_ path: String, _ bytes: [UInt8], _ permissions: Permissions) throws {
+    /// - Parameter kind: what the file is, in the names of its failpoints.
+    package static func write(
+        _ path: String, _ bytes: [UInt8], _ permissions: Permissions, kind: String = "managed"
+    ) throws {
         let accounts = try AccountDatabase.current()
         let owner = try accounts.uid(permissions.owner)
         let group = try accounts.gid(permissions.group)
         let parent = try ParentDirectory.make(path)
         let temporary = ".\(String(parent.name.prefix(200))).bascule-new"
+        Failpoint.hit("agent.\(kind).write.before")
         let file = try create(temporary, in: parent)
         var isOpen = true
         do {
             try bytes.withUnsafeBytes { try writeAll($0, to: file, path) }
+            Failpoint.hit("agent.\(kind).fsync.before")
             guard fchown(file, owner, group) == 0 else { throw systemError("change the owner of", path) }
             guard fchmod(file, mode_t(permissions.mode & 0o7777)) == 0 else {
                 throw systemError("change the mode of", path)
@@ -23,6 +28,7 @@ package enum AtomicFile {
             guard fsync(file) == 0 else { throw systemError("write", path) }
             isOpen = false
             guard close(file) == 0 else { throw systemError("write", path) }
+            Failpoint.hit("agent.\(kind).rename.before")
             guard renameat(parent.descriptor, temporary, parent.descriptor, parent.name) == 0 else {
                 throw systemError("put in place", path)
             }
@@ -31,7 +37,9 @@ package enum AtomicFile {
             unlinkat(parent.descriptor, temporary, 0)
             throw error
         }
+        Failpoint.hit("agent.\(kind).rename.after")
         try parent.sync()
+        Failpoint.hit("agent.\(kind).sync.after")
     }
 
     /// Replaces a symbolic link atomically.
@@ -40,11 +48,13 @@ package enum AtomicFile {
         let temporary = ".\(String(parent.name.prefix(200))).bascule-new"
         unlinkat(parent.descriptor, temporary, 0)
         guard symlinkat(target, parent.descriptor, temporary) == 0 else { throw systemError("make the link", path) }
+        Failpoint.hit("agent.link.rename.before")
         guard renameat(parent.descriptor, temporary, parent.descriptor, parent.name) == 0 else {
             let number = errno
             unlinkat(parent.descriptor, temporary, 0)
             throw systemError("put in place", path, number)
         }
+        Failpoint.hit("agent.link.rename.after")
         try parent.sync()
     }
 

@@ -10,7 +10,7 @@ enum StateFile {
     }
 
     static func save(_ path: String, _ value: some Encodable) throws {
-        try AtomicFile.write(path, try canonical(value), Permissions(mode: 0o600))
+        try AtomicFile.write(path, try canonical(value), Permissions(mode: 0o600), kind: "state")
     }
 
     /// JSON with sorted keys and without escaped slashes: equal values give equal bytes.
