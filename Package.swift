@@ -98,7 +98,9 @@ let suites: [Target] = [
     tests("BasculeExecutionTests", "Tests/Shared/Execution", ["BasculeModel", "BasculeExecution"]),
     tests("BasculeProtocolTests", "Tests/Shared/Protocol", ["BasculeModel", "BasculeProtocol"]),
     tests("BasculeCryptoTests", "Tests/Shared/Crypto", ["BasculeModel", "BasculeCrypto"]),
-    tests("IntegrationTests", "Tests/Integration", ["BasculeModel", "BasculeProtocol", "BasculeProviders"]),
+    tests(
+        "IntegrationTests", "Tests/Integration",
+        ["BasculeModel", "BasculeProtocol", "BasculeProviders", "BasculeStore"]),
     tests(
         "BasculeAgentCoreTests", "Tests/NodeAgent/Core",
         [

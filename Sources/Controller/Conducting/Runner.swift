@@ -37,6 +37,7 @@ package struct Runner: Sendable {
                 try note(conducted: outcome)
             }
         }
+        try session.store.endInterruptedRuns()
         return conducted
     }
 

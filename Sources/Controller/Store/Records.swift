@@ -29,7 +29,8 @@ package struct RunRecord: Sendable, Equatable, Codable {
     /// Seconds since 1970.
     package var started: Double
     package var ended: Double?
-    /// `converged`, `stopped`, `rolled-back`, `failed`; nil while it runs, or where its controller was killed.
+    /// `converged`, `stopped`, `rolled-back`, `failed`; `interrupted` where its controller was killed; nil while it runs,
+    /// and until the next run has seen that its controller was killed.
     package var outcome: String?
     package var through: String?
     package var summary: String?
@@ -135,6 +136,19 @@ extension Store {
             try $0.execute(
                 sql: "UPDATE run SET ended = ?, outcome = ?, summary = ? WHERE id = ?",
                 arguments: [Date().timeIntervalSince1970, outcome, summary, run.rawValue])
+        }
+    }
+
+    /// Ends the runs whose controller was killed. Only for who holds the lease: nobody else runs one then.
+    package func endInterruptedRuns() throws {
+        guard try read({ try Bool.fetchOne($0, sql: "SELECT EXISTS (SELECT 1 FROM run WHERE ended IS NULL)") }) == true
+        else { return }
+        try write("run.interrupted") {
+            try $0.execute(
+                sql: "UPDATE run SET ended = ?, outcome = 'interrupted', summary = ? WHERE ended IS NULL",
+                arguments: [
+                    Date().timeIntervalSince1970, "its controller was killed; a later run took up what it had handed out",
+                ])
         }
     }
 

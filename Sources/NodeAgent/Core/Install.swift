@@ -41,15 +41,14 @@ package enum Install {
         try DurableFile.makeDirectory("/etc/ssh/sshd_config.d", mode: 0o755)
         let before = try DurableFile.read(sshd)
         let wanted = Array(sshdText.utf8)
-        if before != wanted {
-            try DurableFile.write(wanted, to: sshd, mode: 0o644)
-            let check = try Subprocess.run(["sshd", "-t"], Subprocess.Options())
-            guard check.status == 0 else {
-                if let before { try DurableFile.write(before, to: sshd, mode: 0o644) } else { unlink(sshd) }
-                throw BasculeError(.checkFailed, "sshd refuses the agent's drop-in", cause: check.cause())
-            }
-            try Subprocess.require(["systemctl", "reload", "ssh"], "reloading sshd")
+        if before != wanted { try DurableFile.write(wanted, to: sshd, mode: 0o644) }
+        // Also where the file is there already: an installation that was killed may not have come to the reload.
+        let check = try Subprocess.run(["sshd", "-t"], Subprocess.Options())
+        guard check.status == 0 else {
+            if let before { try DurableFile.write(before, to: sshd, mode: 0o644) } else { unlink(sshd) }
+            throw BasculeError(.checkFailed, "sshd refuses the agent's drop-in", cause: check.cause())
         }
+        try Subprocess.require(["systemctl", "reload", "ssh"], "reloading sshd")
         try DurableFile.write(
             PackageResources.bascule_agent_service, to: "/etc/systemd/system/bascule-agent.service", mode: 0o644)
         try Subprocess.require(["systemctl", "daemon-reload"], "systemctl daemon-reload")

@@ -62,6 +62,9 @@ final class Scene: Sendable {
 
     var store: String { "\(folder)/state/bascule/\(name).db" }
 
+    /// The workstation has never heard of this fleet.
+    func forgetStore() throws { try FileManager.default.removeItem(atPath: "\(folder)/state") }
+
     // MARK: - The program
 
     /// What the program's environment is; its home and store are the scene's.
@@ -78,9 +81,19 @@ final class Scene: Sendable {
         _ words: String..., failpoint: String? = nil, file: String = "fleet.yaml", stdin: String = "",
         deadline: Duration = .seconds(300)
     ) async throws -> CommandResult {
+        try await bascule(words, environment: ["BASCULE_FAILPOINT": failpoint], file: file, stdin: stdin, deadline)
+    }
+
+    /// The same with words in a list, and with more of an environment.
+    @discardableResult
+    func bascule(
+        _ words: [String], environment more: [String: String?], file: String = "fleet.yaml", stdin: String = "",
+        _ deadline: Duration = .seconds(300)
+    ) async throws -> CommandResult {
+        let failpoint = more["BASCULE_FAILPOINT"] ?? nil
         let result = try await Command.run(
             [try #require(Program.path)] + words + ["-f", "\(folder)/\(file)"], stdin: Array(stdin.utf8),
-            environment: environment(failpoint), deadline: deadline)
+            environment: environment().merging(more) { $1 }, deadline: deadline)
         if ProcessInfo.processInfo.environment["BASCULE_SHOW"] != nil {
             print(
                 "$ bascule \(words.joined(separator: " ")) \(failpoint ?? "") → \(result.status)\n\(result.text)\(result.errorText)"

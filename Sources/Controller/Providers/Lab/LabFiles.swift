@@ -71,6 +71,11 @@ enum LabFiles {
             .requireSuccess("removing \(path)")
     }
 
+    /// Gives a file or directory another name on the same file system.
+    static func move(_ path: String, to target: String) throws {
+        guard rename(path, target) == 0 else { throw failure("could not be moved", path) }
+    }
+
     static func failure(_ what: String, _ path: String) -> BasculeError {
         let code: ErrorCode = errno == ENOSPC ? .diskFull : .inputOutput
         return BasculeError(code, "a file \(what)", at: .thing(path), cause: Command.lastError())
