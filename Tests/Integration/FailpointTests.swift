@@ -16,7 +16,8 @@ extension OnNodes {
         @Test func everyPointThatARunPassesCanBeTheLast() async throws {
             let all = Self.environment["BASCULE_TEST_ALL"] == "1"
             let only = Self.environment["BASCULE_POINT"]
-            var seeded = Seeded(seed: Self.environment["BASCULE_SEED"].flatMap { UInt64($0) } ?? .random(in: 1...999_999))
+            var seeded = Seeded(
+                seed: Self.environment["BASCULE_SEED"].flatMap { UInt64($0) } ?? .random(in: 1...999_999))
             print(all ? "walking every failpoint" : "walking a few failpoints, BASCULE_SEED=\(seeded.seed)")
             let walk = FailpointWalk(scene: scene, node: "n1", fingerprint: Self.fingerprint)
             var walked = 0

@@ -21,7 +21,9 @@ extension FleetSession {
         let sealed = try values.map {
             SealedSecret(name: $0.0, sealed: Hex.encode(try SealingKeyPair.seal($0.1.revealBytes(), to: key)))
         }
+        Failpoint.hit("controller.secrets.send.before")
         _ = try await link(node).ask(.putSecrets(sealed, tag: tag))
+        Failpoint.hit("controller.secrets.send.after")
         welcomes[node]?.secretsTag = tag
     }
 

@@ -147,7 +147,8 @@ extension Store {
             try $0.execute(
                 sql: "UPDATE run SET ended = ?, outcome = 'interrupted', summary = ? WHERE ended IS NULL",
                 arguments: [
-                    Date().timeIntervalSince1970, "its controller was killed; a later run took up what it had handed out",
+                    Date().timeIntervalSince1970,
+                    "its controller was killed; a later run took up what it had handed out",
                 ])
         }
     }

@@ -105,7 +105,8 @@ package enum DurableFile {
     }
 
     /// Saves a value as JSON.
-    package static func save(_ value: some Encodable, to path: String, mode: mode_t = 0o600, kind: String? = nil) throws {
+    package static func save(_ value: some Encodable, to path: String, mode: mode_t = 0o600, kind: String? = nil) throws
+    {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         try write(Array(encoder.encode(value)), to: path, mode: mode, kind: kind)

@@ -91,7 +91,8 @@ struct FailpointWalk {
         // A command that writes nothing on this side makes no file.
         var points = Self.points(in: (try? String(contentsOfFile: own, encoding: .utf8)) ?? "", .controller, cap)
         if !stage.isFresh {
-            points += Self.points(in: try await scene.shell(node, "touch \(Self.trace); cat \(Self.trace)"), .agent, cap)
+            points += Self.points(
+                in: try await scene.shell(node, "touch \(Self.trace); cat \(Self.trace)"), .agent, cap)
         }
         return (points, try await look(stage, ""))
     }
@@ -137,7 +138,8 @@ struct FailpointWalk {
         let isSame = found == wanted
         #expect(
             isSame,
-            "\(stage.name), killed at \(point.text):\n\(Self.difference(wanted, found))\nfirst: \(first.all)\nagain: \(again.all)")
+            "\(stage.name), killed at \(point.text):\n\(Self.difference(wanted, found))\nfirst: \(first.all)\nagain: \(again.all)"
+        )
         return true
     }
 
@@ -154,7 +156,9 @@ struct FailpointWalk {
         let ends = Set(try store.runs().map { $0.outcome ?? "open" })
         lines.append("runs that are open or failed: \(ends.subtracting(["converged", "stopped", "interrupted"]))")
         lines.append("secrets: \(try store.secrets().map { "\($0.name) \($0.origin)" })")
-        guard try await scene.lab.list().contains(where: { $0.name == node }) else { return lines.joined(separator: "\n") }
+        guard try await scene.lab.list().contains(where: { $0.name == node }) else {
+            return lines.joined(separator: "\n")
+        }
         lines.append("journal: \(try await journal())")
         lines.append(try await scene.shell(node, fingerprint))
         return lines.joined(separator: "\n")
@@ -162,7 +166,9 @@ struct FailpointWalk {
 
     /// Numbers without a gap, every segment accepted once and ended once, no step done twice.
     private func journal() async throws -> String {
-        guard try await scene.run(node, "test", "-e", "/var/lib/bascule/journal/current").status == 0 else { return "none" }
+        guard try await scene.run(node, "test", "-e", "/var/lib/bascule/journal/current").status == 0 else {
+            return "none"
+        }
         let records = try await scene.journal(node)
         #expect(records.map(\.sequence) == Array(1...max(1, records.count)).prefix(records.count).map { $0 })
         var accepted: [SegmentID: Int] = [:]

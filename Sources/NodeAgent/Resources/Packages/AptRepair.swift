@@ -54,7 +54,8 @@ enum PolicyRC {
         } else {
             try ParentDirectory.find(saved)?.remove()
         }
-        try AtomicFile.write(path, Array("#!/bin/sh\n\(marker)\nexit 101\n".utf8), Permissions(mode: 0o755), kind: "policy")
+        try AtomicFile.write(
+            path, Array("#!/bin/sh\n\(marker)\nexit 101\n".utf8), Permissions(mode: 0o755), kind: "policy")
         let result = Result { try body() }
         try repair()
         try result.get()
