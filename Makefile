@@ -62,6 +62,10 @@ test: deps controller agent ## build, then every test: libraries, real servers, 
 	BASCULE=$(abspath $(DIST))/bascule BASCULE_AGENTS=$(abspath $(DIST))/agents \
 	    swift test --scratch-path $(BUILD) --skip-build --disable-xctest $(TEST_FLAGS)
 
+.PHONY: test-all
+test-all: export BASCULE_TEST_ALL := 1
+test-all: test ## the same with what takes long: every failpoint walked, every fault injected
+
 .PHONY: demo
 demo: deps controller agent ## a shop leaves its SaaS, live, on throwaway nodes (as root)
 	BASCULE=$(abspath $(DIST))/bascule Examples/girlycrea/demo.sh
