@@ -10,7 +10,7 @@ extension Store {
     /// Takes the node's next serial. Throws `stale-serial`, and takes none, where the node has seen a higher one than
     /// this store ever gave: then the store is an old copy.
     package func nextSerial(of node: NodeName, seen: Int) throws -> Int {
-        try write { database in
+        try write("serial.next") { database in
             let last =
                 try Int.fetchOne(
                     database, sql: "SELECT CAST(value AS INTEGER) FROM setting WHERE name = ?",
@@ -23,7 +23,7 @@ extension Store {
 
     /// Takes up a node's counting where it stands. Only root's login on the node may call for this.
     package func raiseSerial(of node: NodeName, to serial: Int) throws {
-        try write { database in
+        try write("serial.raise") { database in
             let last =
                 try Int.fetchOne(
                     database, sql: "SELECT CAST(value AS INTEGER) FROM setting WHERE name = ?",

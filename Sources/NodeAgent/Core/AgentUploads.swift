@@ -67,10 +67,12 @@ struct AgentUploads {
                 .uploadDamaged, "an upload arrived damaged or cut: \(upload.received) of \(upload.size) bytes",
                 hint: "run the same command again")
         }
+        Failpoint.hit("agent.upload.rename.before")
         // setpriv'd children (an app's user unpacking its own release) read it through a descriptor of root's.
         guard rename(upload.path, "\(folder)/\(upload.digest.rawValue)") == 0 else {
             throw DurableFile.failure("rename", upload.path)
         }
+        Failpoint.hit("agent.upload.rename.after")
         try DurableFile.syncDirectory(of: upload.path)
         close(upload.descriptor)
     }
