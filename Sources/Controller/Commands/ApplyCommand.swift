@@ -49,6 +49,7 @@ struct ApplyCommand: AsyncParsableCommand {
             Terminal.fail(error)
         }
         if planned.plan.steps.isEmpty {
+            await runner.handOver(planned)
             await session.close()
             if output.json {
                 try Terminal.json(["event": "ended", "outcome": "converged"])

@@ -50,6 +50,7 @@ package struct Runner: Sendable {
         var report = RunReport(run: run, plan: planned.plan.id, outcome: .converged, results: [:], seconds: 0)
         do {
             try await runPhases(planned, run, &report)
+            await handOver(planned)
         } catch {
             try? session.store.end(
                 run, outcome: RunOutcome.failed.rawValue, summary: "\(BasculeError.wrapping(error, "failed").message)")
@@ -60,6 +61,31 @@ package struct Runner: Sendable {
             run, outcome: report.outcome.rawValue,
             summary: report.reason ?? "\(report.count(.done)) changed, \(report.count(.satisfied)) satisfied")
         return report
+    }
+
+    /// Tells every node what the fleet file says about it as a whole: what it keeps whole by itself from now on, and what
+    /// it leaves alone because the fleet file no longer names it. A node that knows already is not asked.
+    ///
+    /// A node that is out of reach goes on with what it had; the next apply tells it.
+    package func handOver(_ planned: Planned) async {
+        guard planned.plan.revision == session.revision else { return }
+        let nodes = session.usedNodes.filter { planned.unreachable[$0] == nil }
+        await withTaskGroup(of: Void.self) { group in
+            for node in nodes {
+                group.addTask { await handOver(planned.compiled.resources[node] ?? [], to: node) }
+            }
+        }
+    }
+
+    private func handOver(_ resources: [DesiredResource], to node: NodeName) async {
+        do {
+            guard try session.isBootstrapped(node), try await session.endpoint(node) != nil else { return }
+            let digest = Digest(of: try Wire.encode(resources))
+            guard try await session.welcome(node).manifest != digest else { return }
+            _ = try await session.link(node).ask(.manifest(resources))
+        } catch {
+            observer(.note("\(node) goes on with what it was told before: \(BasculeError.wrapping(error, "failed").message)"))
+        }
     }
 
     private func runPhases(_ planned: Planned, _ run: RunID, _ report: inout RunReport) async throws {

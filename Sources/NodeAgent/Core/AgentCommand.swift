@@ -16,9 +16,17 @@ package enum AgentCommand {
                                                put the agent on this machine (what the bootstrap runs)
           bascule-agent uninstall              take it off again; what it configured stays
           bascule-agent backup                 the newest backup of the controller's store, to standard output
-          bascule-agent status                 what this node is doing, on its own console
           bascule-agent task                   a data task in a process of its own (what the agent runs)
           bascule-agent version
+
+        On the node's own console, as root:
+          bascule-agent status [--json]        what this node keeps whole, what differs, what is held
+          bascule-agent now                    a verdict, and what to do next
+          bascule-agent hold [RESOURCE] [--for 2h]
+                                               leave one resource, or the whole node, alone
+          bascule-agent release [RESOURCE]     end the hold, or all of them
+          bascule-agent undo                   put back the configuration of before the last apply
+          bascule-agent rollback               tell the running migration to go back
 
         """
 
@@ -44,7 +52,8 @@ package enum AgentCommand {
             case "uninstall": try Uninstall.run(paths: paths)
             case "refuse": try Replaced.answer()
             case "backup": try BackupKeeper(paths: paths).writeNewest()
-            case "status": try Console.status(paths: paths)
+            case "status", "now", "hold", "release", "undo", "rollback":
+                try Console(paths: paths).run(arguments)
             case "task": return DataChild.run()
             case "version": print("bascule-agent \(ProtocolVersion.product) \(Install.architecture)")
             case "help", "--help", "-h": print(help)

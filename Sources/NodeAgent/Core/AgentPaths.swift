@@ -26,6 +26,13 @@ package struct AgentPaths: Sendable {
     var backups: String { "\(state)/backups" }
     /// Where the forced command of the old edge speaks: nothing but its three words is understood there.
     package var edgeSocket: String { "\(runtime)/edge.sock" }
+    var settings: String { "\(state)/settings.json" }
+    var healSet: String { "\(state)/heal.json" }
+    var holds: String { "\(state)/holds.json" }
+    var drift: String { "\(state)/drift.json" }
+    var outbox: String { "\(state)/outbox" }
+    /// Blocks that are given up first when the disk runs full.
+    var reserve: String { "\(state)/reserve" }
     package var socket: String { "\(runtime)/agent.sock" }
     /// The installed program.
     package static let program = "/usr/local/lib/bascule/bascule-agent"

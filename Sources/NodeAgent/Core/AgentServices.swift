@@ -11,6 +11,7 @@ package struct AgentServices: Sendable {
     package let journal: AgentJournal
     package let edge: EdgeKeeper
     package let trust: ControllerTrust
+    package let healing: Healing
     package let started: Double
 
     /// Opens the agent's state, making what is missing.
@@ -26,7 +27,11 @@ package struct AgentServices: Sendable {
         trust = try ControllerTrust(paths: paths, identity: identity)
         secrets = try AgentSecrets(path: paths.secrets, identity: identity)
         journal = try AgentJournal(path: paths.journal, clock: { WallClock.now() })
-        edge = EdgeKeeper(paths: paths)
+        let edge = EdgeKeeper(paths: paths)
+        self.edge = edge
+        let (identity, secrets) = (identity, secrets)
+        healing = try Healing(
+            paths: paths, context: { Self.context(paths, identity, secrets) }, edgeMode: { edge.mode })
         started = WallClock.monotonic()
     }
 
@@ -35,7 +40,15 @@ package struct AgentServices: Sendable {
         progress: @escaping @Sendable (String) -> Void = { _ in },
         isCancelled: @escaping @Sendable () -> Bool = { false }
     ) -> NodeContext {
-        let (secrets, blobs) = (secrets, paths.blobs)
+        Self.context(paths, identity, secrets, progress, isCancelled)
+    }
+
+    private static func context(
+        _ paths: AgentPaths, _ identity: AgentIdentity, _ secrets: AgentSecrets,
+        _ progress: @escaping @Sendable (String) -> Void = { _ in },
+        _ isCancelled: @escaping @Sendable () -> Bool = { false }
+    ) -> NodeContext {
+        let blobs = paths.blobs
         return NodeContext(
             stateDirectory: paths.state, resolve: { try secrets.resolve($0) }, nodeKey: identity.nodeKey,
             blobPath: { "\(blobs)/\($0.rawValue)" }, progress: progress, isCancelled: isCancelled)

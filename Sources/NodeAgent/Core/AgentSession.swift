@@ -133,7 +133,11 @@ final class AgentSession: Sendable {
         case .facts: work(id) { .facts(Facts.gather()) }
         case .restore(let segment):
             work(id) {
-                .restored(try SnapshotKeeper(paths: services.paths).restore(segment, context: services.context()))
+                let snapshots = SnapshotKeeper(paths: services.paths)
+                let results = try services.healing.restore(segment, try snapshots.resources(of: segment)) {
+                    try snapshots.restore(segment, context: services.context())
+                }
+                return .restored(results)
             }
         case .publicKey(let purpose):
             work(id) { .publicKey(try ConductorKey.publicLine(purpose, paths: services.paths)) }
@@ -162,7 +166,7 @@ final class AgentSession: Sendable {
                             uptime: WallClock.monotonic() - services.started, activities: await keeper.activities(),
                             migrationAttempt: identity.attempt?.number ?? 0, t0: identity.attempt?.t0,
                             edge: services.edge.mode,
-                            lastSequence: services.journal.lastSequence)))
+                            lastSequence: services.journal.lastSequence, healing: services.healing.status())))
             }
         case .keepBackup(let digest):
             work(id) {
@@ -176,6 +180,23 @@ final class AgentSession: Sendable {
                 return .accepted
             }
         case .putBlob: break
+        case .manifest(let resources):
+            work(id) {
+                try services.healing.accept(resources)
+                return .accepted
+            }
+        case .hold(let resource, let seconds, let reason):
+            work(id) {
+                try services.healing.hold(resource, seconds: seconds, reason: reason)
+                return .accepted
+            }
+        case .release(let resource):
+            work(id) {
+                try services.healing.release(resource)
+                return .accepted
+            }
+        case .outbox(let first, let limit):
+            work(id) { .outbox(try services.healing.outbox.events(from: first, limit: max(0, min(limit, 5000)))) }
         }
     }
 

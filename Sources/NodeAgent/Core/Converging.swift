@@ -12,6 +12,7 @@ extension SegmentPerformer {
             let context = services.context(
                 progress: { sink.progress(StepProgress(step: step.id, line: $0)) }, isCancelled: { control.isCancelled }
             )
+            services.healing.quiet(items.map(\.desired.id))
             let decided = try Convergence.decide(
                 items, ResourceKeeper.observe(items.map(\.desired), context), interrupted: interrupted)
             guard !decided.changes.isEmpty else { return decided.nothingToDo }

@@ -37,6 +37,7 @@ package enum Install {
             try Subprocess.require(
                 ["usermod", "--password", "*", AgentPaths.user], "preparing the user \(AgentPaths.user)")
         }
+        try onThePath()
         try AuthorizedKeys.admitController(fleetKey)
         try DurableFile.makeDirectory("/etc/ssh/sshd_config.d", mode: 0o755)
         let before = try DurableFile.read(sshd)
@@ -67,6 +68,14 @@ package enum Install {
             KbdInteractiveAuthentication no
 
         """
+
+    /// On the node's own console it is called by its name alone.
+    private static func onThePath() throws {
+        let link = "/usr/local/sbin/bascule-agent"
+        var status = stat()
+        guard lstat(link, &status) != 0 else { return }
+        guard symlink(AgentPaths.program, link) == 0 else { throw DurableFile.failure("make the link", link) }
+    }
 
     private static func waitForSocket(_ paths: AgentPaths) throws {
         let deadline = WallClock.monotonic() + 15

@@ -42,20 +42,3 @@ enum EdgeWord {
         print("ok \(mode.rawValue)")
     }
 }
-
-/// The node's own console, for the night on which the workstation is gone.
-enum Console {
-    static func status(paths: AgentPaths) throws {
-        guard case .status(let status) = try LocalClient.ask(.status, paths: paths) else { return }
-        print("agent \(status.version), machine \(status.machine), up \(Int(status.uptime)) s, epoch \(status.epoch)")
-        if let edge = status.edge { print("old edge: \(edge.rawValue)") }
-        if let t0 = status.t0 { print("migration attempt \(status.migrationAttempt): \(t0.rawValue)") }
-        for activity in status.activities {
-            let state =
-                activity.ended.map { "ended \($0.rawValue)" } ?? "running: \(activity.running.joined(separator: ", "))"
-            print(
-                "\(activity.segment)  \(activity.phase?.rawValue ?? "")  \(activity.stepsDone)/\(activity.stepsTotal)  \(state)"
-            )
-        }
-    }
-}

@@ -31,7 +31,9 @@ package actor SegmentKeeper {
     package func resume() throws {
         var segments: [SegmentID: Segment] = [:]
         var events: [SegmentID: [ExecutionEvent]] = [:]
-        for record in try services.journal.records() {
+        let records = try services.journal.records()
+        services.healing.replay(records)
+        for record in records {
             if case .accepted(let segment) = record.event { segments[record.segment] = segment }
             if case .ended(let outcome) = record.event {
                 outcomes[record.segment] = outcome
@@ -51,6 +53,7 @@ package actor SegmentKeeper {
                 services.log("segment \(id) is not taken up: \(error)")
             }
         }
+        services.healing.keepOnly(Set(running.keys))
     }
 
     /// Accepts a segment, or finds it again by its id. Throws where the controller's epoch is stale.
@@ -67,7 +70,12 @@ package actor SegmentKeeper {
         } else if services.trust.isPinned {
             throw BasculeError(.badSignature, "a segment must be signed by the fleet's controller")
         }
-        if known.isEmpty { _ = try services.journal.append(.accepted(segment), to: segment.id) }
+        let accepted =
+            known.isEmpty
+            ? try services.journal.append(.accepted(segment), to: segment.id)
+            : try services.journal.records(of: segment.id).first
+        // From here on healing leaves what the segment may change to it.
+        if let accepted { services.healing.note(accepted) }
         start(segment, history: ExecutionHistory(known))
     }
 
@@ -85,8 +93,11 @@ package actor SegmentKeeper {
                         hint: "bascule rollback says what going back would lose")
                 }
             }
-        ) { [audience] event in
-            if case .journal(let record) = event { control.note(record.event) }
+        ) { [audience, healing = services.healing] event in
+            if case .journal(let record) = event {
+                control.note(record.event)
+                healing.note(record)
+            }
             audience.tell(event, of: segment.id)
         }
         let performer = SegmentPerformer(
@@ -116,7 +127,10 @@ package actor SegmentKeeper {
 
     private func finish(_ id: SegmentID, _ result: Result<SegmentOutcome, any Error>) {
         if case .success(let outcome) = result { outcomes[id] = outcome }
-        if case .failure(let error) = result { services.log("segment \(id) stopped: \(error)") }
+        if case .failure(let error) = result {
+            services.log("segment \(id) stopped: \(error)")
+            services.healing.pause(id)
+        }
         if let ended = running.removeValue(forKey: id) {
             recent.append(activity(of: ended, ended: try? result.get().status))
             recent = recent.suffix(10)

@@ -55,6 +55,11 @@ struct SnapshotKeeper: Sendable {
         return found.sorted { $0.time < $1.time }
     }
 
+    /// What a segment's snapshot holds; empty where there is none.
+    func resources(of segment: SegmentID) throws -> [ResourceID] {
+        try DurableFile.load(Snapshot.self, from: path(segment))?.order ?? []
+    }
+
     /// Puts back what stood before a segment, newest change first; gives what became of each resource.
     func restore(_ segment: SegmentID, context: NodeContext) throws -> [ResourceID: String] {
         guard let snapshot = try DurableFile.load(Snapshot.self, from: path(segment)) else {

@@ -122,6 +122,9 @@ package final class TCPStream: ByteStream {
         shutdown(descriptor, Int32(SHUT_RDWR))
     }
 
+    /// For waiting on several at once with `poll`; not to be read, written or closed.
+    package var pollDescriptor: Int32 { descriptor }
+
     /// Whether the peer has already ended or sent something unasked: then a kept connection cannot be used again.
     package var isStale: Bool {
         var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)

@@ -47,17 +47,19 @@ package struct Welcome: Hashable, Codable, Sendable {
     package var serial: Int
     /// Hexadecimal: that this is the holder of `sealingKey`, and that this welcome answers this very hello.
     package var proof: String?
+    /// Digest over the canonical bytes of the manifest that the agent holds.
+    package var manifest: Digest?
 
     package init(
         version: Int, product: String, machine: String, architecture: String, sealingKey: String,
         capabilities: [String],
         secretsTag: String?, epoch: Int, migrationAttempt: Int, t0: T0State?, nonce: String, serial: Int,
-        proof: String? = nil
+        proof: String? = nil, manifest: Digest? = nil
     ) {
         (self.version, self.product, self.machine, self.architecture) = (version, product, machine, architecture)
         (self.sealingKey, self.capabilities, self.secretsTag) = (sealingKey, capabilities, secretsTag)
         (self.epoch, self.migrationAttempt, self.t0) = (epoch, migrationAttempt, t0)
-        (self.nonce, self.serial, self.proof) = (nonce, serial, proof)
+        (self.nonce, self.serial, self.proof, self.manifest) = (nonce, serial, proof, manifest)
     }
 }
 
@@ -109,6 +111,15 @@ package enum Request: Hashable, Codable, Sendable {
     case backups
     /// Takes the agent off the node: keys, user, state, program. What it configured stays.
     case leave
+    /// All that the fleet file says about this node: what is as it says is healed from now on, what is not named any
+    /// more is left alone.
+    case manifest([DesiredResource])
+    /// Healing leaves a resource, or with nil the whole node, alone; `seconds` nil until it is released.
+    case hold(ResourceID?, seconds: Double?, reason: String)
+    /// Ends a hold; nil ends them all.
+    case release(ResourceID?)
+    /// What the agent noticed and did by itself, from a sequence number on, at most `limit` events.
+    case outbox(from: Int, limit: Int)
 }
 
 /// What came of a request.
@@ -126,6 +137,7 @@ package enum Reply: Hashable, Codable, Sendable {
     case publicKey(String)
     case refused(BasculeError)
     case backups([BackupInfo])
+    case outbox([AgentEvent])
 }
 
 /// What is told while a request is worked on.

@@ -102,8 +102,10 @@ extension Request {
     /// Whether it changes anything on the node: such a request must be signed by the controller.
     package var isMutating: Bool {
         switch self {
-        case .hello, .facts, .observe, .missingBlobs, .attach, .status, .journal, .snapshots, .backups: false
-        case .putBlob, .putSecrets, .submit, .command, .restore, .edge, .publicKey, .upgrade, .keepBackup, .leave: true
+        case .hello, .facts, .observe, .missingBlobs, .attach, .status, .journal, .snapshots, .backups, .outbox: false
+        case .putBlob, .putSecrets, .submit, .command, .restore, .edge, .publicKey, .upgrade, .keepBackup, .leave,
+            .manifest, .hold, .release:
+            true
         }
     }
 }
@@ -112,6 +114,6 @@ extension Welcome {
     /// What the proof of a welcome is over: all that a controller decides by.
     package var transcript: [UInt8] {
         Array(
-            "\(version)\n\(machine)\n\(epoch)\n\(serial)\n\(nonce)\n\(secretsTag ?? "")\n\(t0?.rawValue ?? "")\n".utf8)
+            "\(version)\n\(machine)\n\(epoch)\n\(serial)\n\(nonce)\n\(secretsTag ?? "")\n\(t0?.rawValue ?? "")\n\(manifest?.rawValue ?? "")\n".utf8)
     }
 }

@@ -26,6 +26,13 @@ import Testing
             (.backups, #"{"backups":{}}"#),
             (.leave, #"{"leave":{}}"#),
             (.edge(.old, lease: nil), #"{"edge":{"_0":"old"}}"#),
+            (
+                .hold("vps1/file:/a", seconds: 60, reason: "r"),
+                #"{"hold":{"_0":"vps1/file:/a","reason":"r","seconds":60}}"#
+            ),
+            (.hold(nil, seconds: nil, reason: ""), #"{"hold":{"reason":""}}"#),
+            (.release(nil), #"{"release":{}}"#),
+            (.outbox(from: 3, limit: 9), #"{"outbox":{"from":3,"limit":9}}"#),
             (.edge(.maintenance, lease: 60), #"{"edge":{"_0":"maintenance","lease":60}}"#),
             (
                 .putSecrets([SealedSecret(name: "db/shop", sealed: "00")], tag: "t"),
@@ -47,6 +54,9 @@ import Testing
             try text(Reply.refused(BasculeError(.unknownRequest, "no")))
                 == #"{"refused":{"_0":{"code":"unknown-request","message":"no"}}}"#)
         #expect(try text(Reply.restored(["n/file:/a": "x"])) == #"{"restored":{"_0":{"n/file:/a":"x"}}}"#)
+        #expect(
+            try text(Reply.outbox([AgentEvent(sequence: 2, time: 1.5, kind: .healFailed, text: "x")]))
+                == #"{"outbox":{"_0":[{"kind":"heal-failed","sequence":2,"text":"x","time":1.5}]}}"#)
         #expect(try text(Event.alive) == #"{"alive":{}}"#)
         #expect(
             try text(
@@ -107,9 +117,13 @@ import Testing
                 case .keepBackup: 16
                 case .backups: 17
                 case .leave: 18
+                case .manifest: 19
+                case .hold: 20
+                case .release: 21
+                case .outbox: 22
                 }
             })
-        #expect(requests == Set(0...18))
+        #expect(requests == Set(0...22))
         let replies = Set(
             Samples.replies.map { reply in
                 switch reply {
@@ -126,9 +140,10 @@ import Testing
                 case .publicKey: 10
                 case .refused: 11
                 case .backups: 12
+                case .outbox: 13
                 }
             })
-        #expect(replies == Set(0...12))
+        #expect(replies == Set(0...13))
     }
 
     @Test(arguments: [

@@ -54,7 +54,12 @@ enum Samples {
         waitingForDecision: false, conducted: true, leaseLeft: 2.5, ended: .stuck)
     static let status = AgentStatus(
         machine: "m", version: "0.1.0", epoch: 1, uptime: 2, activities: [activity], migrationAttempt: 1,
-        t0: .rolledBack, edge: .maintenance, lastSequence: 9)
+        t0: .rolledBack, edge: .maintenance, lastSequence: 9,
+        healing: HealingStatus(
+            managed: 3, healed: 2, failed: 1,
+            drift: [Drift(resource: "vps1/unit:x", since: 1, summary: "state", reason: .session, until: 601)],
+            holds: [Hold(resource: nil, since: 1, until: nil, reason: "root on the console")], lastEvent: 4,
+            suspended: "the migration is frozen", diskLow: true))
     static let record = JournalRecord(sequence: 7, time: 1.5, segment: "seg", event: .finished("a", result))
 
     static let events: [ExecutionEvent] = [
@@ -72,6 +77,9 @@ enum Samples {
         .edge(.maintenance, lease: 60),
         .edge(.old, lease: nil), .publicKey(purpose: "edge"), .upgrade(digest),
         .keepBackup(digest), .backups, .leave,
+        .manifest([file]), .hold("vps1/file:/etc/motd", seconds: 7200, reason: "r"),
+        .hold(nil, seconds: nil, reason: ""), .release("vps1/file:/etc/motd"), .release(nil),
+        .outbox(from: 3, limit: 100),
     ]
 
     static let replies: [Reply] = [
@@ -87,5 +95,11 @@ enum Samples {
         .snapshots([SnapshotInfo(segment: "seg", plan: "plan", time: 1, resources: ["vps1/file:/etc/motd"])]),
         .restored(["vps1/file:/etc/motd": "as before"]), .publicKey("ssh-ed25519 AAAA bascule"), .refused(error),
         .backups([BackupInfo(time: 5, digest: digest, size: 9)]),
+        .outbox(
+            AgentEvent.Kind.allCases.map {
+                AgentEvent(
+                    sequence: 1, time: 1.5, kind: $0, resource: "vps1/file:/etc/motd", text: "content", seconds: 0.1,
+                    error: error)
+            }),
     ]
 }

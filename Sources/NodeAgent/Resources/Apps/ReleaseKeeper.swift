@@ -65,6 +65,16 @@ enum ReleaseKeeper {
 
     /// Keeps the newest releases, and always the current and the previous one.
     private static func prune(_ spec: ReleaseSpec, _ context: NodeContext) throws {
+        try remove(beyond: max(1, spec.keep), spec, context)
+    }
+
+    /// Removes every release but the current, the previous and the accepted one; gives their names.
+    static func giveUp(_ spec: ReleaseSpec, _ context: NodeContext) throws -> [String] {
+        try remove(beyond: 0, spec, context)
+    }
+
+    @discardableResult
+    private static func remove(beyond count: Int, _ spec: ReleaseSpec, _ context: NodeContext) throws -> [String] {
         let releases = "\(spec.root)/releases"
         let state = AppState.load(spec.app, context)
         let kept = Set(
@@ -72,10 +82,12 @@ enum ReleaseKeeper {
         let built = (directoryNames(releases) ?? []).map { name in
             (name, FileIdentity(path: "\(releases)/\(name)/\(mark)")?.modified ?? 0)
         }.sorted { $0.1 > $1.1 }.map(\.0)
-        for name in built.dropFirst(max(1, spec.keep)) where !kept.contains(name) {
+        let old = built.dropFirst(count).filter { !kept.contains($0) }
+        for name in old {
             context.progress("removing the old release \(name)")
             try removeTree("\(releases)/\(name)")
         }
+        return Array(old)
     }
 
     private static func removeTree(_ path: String) throws {

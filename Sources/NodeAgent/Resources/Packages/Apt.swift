@@ -56,7 +56,10 @@ enum Apt {
 }
 
 /// Waits for another package manager, and says which one.
-enum AptLock {
+package enum AptLock {
+    /// Whether another program is at work on the node's packages.
+    package static var isHeld: Bool { holder() != nil }
+
     static func wait(_ context: NodeContext, limit: Duration = .seconds(300)) throws {
         let end = ContinuousClock.now.advanced(by: limit)
         var told: pid_t = 0

@@ -3,15 +3,17 @@ import BasculeNet
 
 /// A connection to systemd itself, for reading: no process is started, all questions go out at once.
 final class SystemdBus {
-    private let stream: TCPStream
-    private var buffer: [UInt8] = []
+    let stream: TCPStream
+    /// To systemd's own socket, where every signal arrives unasked.
+    let isPrivate: Bool
+    var buffer: [UInt8] = []
     private var serial = 0
     private let deadline: Deadline
 
     /// Connects to systemd's private socket (root only), or through the system bus where that is missing.
     init(deadline: Deadline = .seconds(10)) throws {
         self.deadline = deadline
-        let isPrivate = FileIdentity(path: "/run/systemd/private") != nil
+        isPrivate = FileIdentity(path: "/run/systemd/private") != nil
         let path = isPrivate ? "/run/systemd/private" : "/run/dbus/system_bus_socket"
         guard FileIdentity(path: "/run/systemd/system") != nil else {
             throw BasculeError(.unsupported, "systemd does not run on this node")
@@ -72,15 +74,21 @@ final class SystemdBus {
     /// The next message; nil where it is no reply.
     private func next() throws -> DBusReply? {
         try fill(16)
+        let (header, body) = try sizes()
+        try fill(header + body)
+        defer { buffer.removeFirst(header + body) }
+        return try DBusReply(buffer[..<(header + body)], header: header)
+    }
+
+    /// Bytes of the header and of the body of the message at the buffer's start, of which 16 bytes are there.
+    func sizes() throws -> (header: Int, body: Int) {
         var reader = DBusReader(buffer[...])
         _ = try reader.take(4)
         let body = Int(try reader.integer(4))
         _ = try reader.integer(4)
         let header = (16 + Int(try reader.integer(4)) + 7) / 8 * 8
         guard header + body <= 1 << 20, buffer[0] == UInt8(ascii: "l") else { throw DBusReader.Malformed() }
-        try fill(header + body)
-        defer { buffer.removeFirst(header + body) }
-        return try DBusReply(buffer[..<(header + body)], header: header)
+        return (header, body)
     }
 
     private func fill(_ count: Int) throws {

@@ -70,7 +70,7 @@ enum UnitKeeper {
     }
 
     /// Whether anything was written.
-    private static func writeFiles(_ spec: UnitSpec, _ context: NodeContext) throws -> Bool {
+    static func writeFiles(_ spec: UnitSpec, _ context: NodeContext) throws -> Bool {
         guard spec.name.contains("."), !spec.name.contains("/"), !spec.name.hasPrefix("-") else {
             throw BasculeError(.invalidInput, "This is no unit name with its suffix", at: .thing(spec.name))
         }
@@ -95,7 +95,17 @@ enum UnitKeeper {
     }
 
     private static func bring(_ spec: UnitSpec, _ context: NodeContext) throws {
-        let status = try UnitStatus.read([spec.name])[spec.name] ?? .unknown
+        try settle(spec, try UnitStatus.read([spec.name])[spec.name] ?? .unknown)
+        guard !spec.masked else { return }
+        switch spec.state {
+        case .running?: try UnitRunner.run(spec, context)
+        case .stopped?: try Systemctl.run(["stop", "--", spec.name])
+        case nil: break
+        }
+    }
+
+    /// Whether it is masked, and whether it starts at boot.
+    static func settle(_ spec: UnitSpec, _ status: UnitStatus) throws {
         let isMasked = status.load == "masked" || status.unitFile.hasPrefix("masked")
         if spec.masked {
             if !isMasked { try Systemctl.run(["mask", "--now", "--", spec.name]) }
@@ -106,11 +116,6 @@ enum UnitKeeper {
             let fixed = ["static", "generated", "transient"].contains(status.unitFile)
             let isEnabled = ["enabled", "alias", "indirect"].contains(status.unitFile)
             if !fixed, enabled != isEnabled { try Systemctl.run([enabled ? "enable" : "disable", "--", spec.name]) }
-        }
-        switch spec.state {
-        case .running?: try UnitRunner.run(spec, context)
-        case .stopped?: try Systemctl.run(["stop", "--", spec.name])
-        case nil: break
         }
     }
 }

@@ -66,7 +66,11 @@ enum UnitRunner {
 
     /// Notes the files of a unit that already runs with them.
     private static func record(_ spec: UnitSpec, verb: String, _ context: NodeContext) throws {
-        let status = try Systemctl.requireActive(spec.name, verb)
+        try adopt(spec, try Systemctl.requireActive(spec.name, verb), context)
+    }
+
+    /// Notes with which files a unit runs that somebody else started.
+    static func adopt(_ spec: UnitSpec, _ status: UnitStatus, _ context: NodeContext) throws {
         guard UnitRecord.load(spec.name, context)?.invocation != status.invocation else { return }
         try UnitRecord(
             invocation: status.invocation, restart: UnitRecord.digests(UnitKeeper.restartFiles(spec), context),

@@ -50,14 +50,16 @@ package struct AgentStatus: Hashable, Codable, Sendable {
     /// The old edge's mode where this node is one.
     package var edge: EdgeMode?
     package var lastSequence: Int
+    /// What it keeps whole by itself; nil from an agent that does not.
+    package var healing: HealingStatus?
 
     package init(
         machine: String, version: String, epoch: Int, uptime: Double, activities: [Activity], migrationAttempt: Int,
         t0: T0State?,
-        edge: EdgeMode?, lastSequence: Int
+        edge: EdgeMode?, lastSequence: Int, healing: HealingStatus? = nil
     ) {
         (self.machine, self.version, self.epoch, self.uptime) = (machine, version, epoch, uptime)
         (self.activities, self.migrationAttempt, self.t0) = (activities, migrationAttempt, t0)
-        (self.edge, self.lastSequence) = (edge, lastSequence)
+        (self.edge, self.lastSequence, self.healing) = (edge, lastSequence, healing)
     }
 }

@@ -1,0 +1,98 @@
+import BasculeModel
+import Glibc
+
+/// Who is logged in, and who was a moment ago: what changes meanwhile may be meant.
+///
+/// logind's own files tell; where there is no logind, utmp does. The controller's user and its forced command do not
+/// count: they are the agent itself.
+struct LoginSessions {
+    /// logind's directory, to be watched.
+    static let directory = "/run/systemd/sessions"
+    static let utmp = "/run/utmp"
+    /// Seconds after a session's end in which a change still counts as made in it: `ssh node systemctl stop …` is over
+    /// before its effect is.
+    static let moment = 3.0
+
+    /// Sessions that are open, by logind's name for them.
+    private(set) var open: Set<String>
+    /// When those that ended of late did, seconds since 1970.
+    private(set) var ended: [String: Double] = [:]
+
+    init(open: Set<String> = []) { self.open = open }
+
+    /// Notes who is there now.
+    mutating func look(at now: Double, _ present: Set<String> = LoginSessions.present()) {
+        for gone in open.subtracting(present) { ended[gone] = now }
+        for back in present { ended[back] = nil }
+        ended = ended.filter { now - $0.value < 86_400 }
+        open = present
+    }
+
+    /// Sessions of before a restart that are not there any more.
+    mutating func remember(ended sessions: Set<String>, at now: Double) {
+        for session in sessions { ended[session] = now }
+    }
+
+    /// The sessions in which a change that is noticed now may have been made.
+    func witnesses(at now: Double) -> Set<String> {
+        open.union(ended.filter { now - $0.value <= Self.moment }.keys)
+    }
+
+    /// When the grace of a change ends that was made in one of these sessions: nil for never as long as one is open.
+    /// One that nobody remembers has ended long ago.
+    func graceEnds(_ sessions: Set<String>, _ grace: Double) -> Double? {
+        guard open.isDisjoint(with: sessions) else { return nil }
+        return (sessions.compactMap { ended[$0] }.max() ?? -.infinity) + grace
+    }
+
+    /// The sessions of people on this node now.
+    static func present() -> Set<String> {
+        guard let names = names(in: directory) else { return terminals() }
+        return Set(
+            names.filter { name in
+                guard let bytes = try? DurableFile.read("\(directory)/\(name)") else { return false }
+                return isPerson(String(decoding: bytes, as: UTF8.self))
+            })
+    }
+
+    /// Whether a session's file tells of somebody who is logged in.
+    static func isPerson(_ text: String) -> Bool {
+        var values: [Substring: Substring] = [:]
+        for line in text.split(separator: "\n") {
+            let parts = line.split(separator: "=", maxSplits: 1)
+            if parts.count == 2 { values[parts[0]] = parts[1] }
+        }
+        guard values["CLASS"]?.hasPrefix("user") ?? true, let user = values["USER"] else { return false }
+        return user != AgentPaths.user && values["STATE"] != "closing"
+    }
+
+    private static func names(in directory: String) -> [String]? {
+        guard let stream = opendir(directory) else { return nil }
+        defer { closedir(stream) }
+        var names: [String] = []
+        while let entry = readdir(stream) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            // Beside each session's file stands a pipe of the same name with a suffix.
+            if !name.isEmpty, name.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber) }) { names.append(name) }
+        }
+        return names
+    }
+
+    /// Terminals with somebody at them, as utmp lists them (records of 384 bytes; type 7 is a user's process).
+    private static func terminals() -> Set<String> {
+        guard let bytes = try? DurableFile.read(utmp) else { return [] }
+        let size = 384
+        var found: Set<String> = []
+        for start in stride(from: 0, through: bytes.count - size, by: size) {
+            guard bytes[start] == 7, bytes[start + 1] == 0 else { continue }
+            let pid = bytes[(start + 4)..<(start + 8)].reversed().reduce(0) { $0 << 8 | Int32($1) }
+            let line = String(decoding: bytes[(start + 8)..<(start + 40)].prefix { $0 != 0 }, as: UTF8.self)
+            let user = String(decoding: bytes[(start + 44)..<(start + 76)].prefix { $0 != 0 }, as: UTF8.self)
+            // A session that was cut leaves its record behind.
+            if user != AgentPaths.user, kill(pid, 0) == 0 || errno == EPERM { found.insert("\(line) \(pid)") }
+        }
+        return found
+    }
+}
