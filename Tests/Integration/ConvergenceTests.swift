@@ -82,6 +82,8 @@ extension OnNodes {
 
         @Test func aManualEditIsDriftThatTheDiffShowsAndAnApplyHeals() async throws {
             try await converge()
+            // Else the agent would have put it back by then.
+            try await scene.shell("d12", "bascule-agent hold")
             try await scene.shell(
                 "d12",
                 "echo 'item = 666' >> /srv/it/d1/f1.conf; chmod 0777 /srv/it/d2; systemctl stop it3.service; rm /srv/it/current"
@@ -107,6 +109,7 @@ extension OnNodes {
                 try await scene.shell("d12", "cat /srv/it/d1/f1.conf; systemctl is-active it3.service")
                     == "# of 1\nitem = 0\nactive")
             #expect(try await scene.bascule("drift").status == 0)
+            try await scene.shell("d12", "bascule-agent release")
         }
 
         @Test func aUnitIsStartedAgainWhenItsFileChangesAndRollbackBringsTheOldFileBack() async throws {

@@ -20,7 +20,8 @@ extension OnNodes {
             try scene.fleet(Sample.blank("a", "b") + Sample.files(4, item: 2))
             let plan = "\(scene.folder)/tonight.plan"
             #expect(try await scene.bascule("plan", "--out", plan).status == 2)
-            try await scene.shell("a", "echo mine > /srv/many/f2.conf")
+            // Else the agent would have put it back by then.
+            try await scene.shell("a", "bascule-agent hold >/dev/null && echo mine > /srv/many/f2.conf")
             let applied = try await scene.bascule("apply", plan, "--yes", "--json")
             #expect(applied.status == 1)
             let ends = applied.events("finished")
@@ -35,6 +36,7 @@ extension OnNodes {
             #expect(
                 try await scene.bascule("apply", "--yes").status == 0, "a new plan takes what is there into account")
             #expect(try await scene.shell("a", "tail -1 /srv/many/f2.conf") == "item 2")
+            try await scene.shell("a", "bascule-agent release")
         }
 
         @Test func aPlanFileThatWasEditedOrIsAnotherFleetsIsRefused() async throws {

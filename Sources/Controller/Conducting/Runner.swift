@@ -84,7 +84,9 @@ package struct Runner: Sendable {
             guard try await session.welcome(node).manifest != digest else { return }
             _ = try await session.link(node).ask(.manifest(resources))
         } catch {
-            observer(.note("\(node) goes on with what it was told before: \(BasculeError.wrapping(error, "failed").message)"))
+            observer(
+                .note("\(node) goes on with what it was told before: \(BasculeError.wrapping(error, "failed").message)")
+            )
         }
     }
 

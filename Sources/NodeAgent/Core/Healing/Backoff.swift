@@ -1,13 +1,13 @@
 /// How often one resource was healed of late: who fights back is healed ever more seldom.
 struct Backoff: Equatable, Sendable {
     /// Heals in a row that are not waited for.
-    static let free = 3
+    static let free = 8
 
     private(set) var strikes = 0
     /// On the monotonic clock.
     private(set) var last = -Double.infinity
 
-    /// Seconds after the last attempt: none for the first three, then 1, 2, 4 … up to the cap.
+    /// Seconds after the last attempt: none for the first eight, then 1, 2, 4 … up to the cap.
     func delay(_ settings: AgentSettings) -> Double {
         strikes < Self.free ? 0 : min(settings.backoffCap, exp2(strikes - Self.free))
     }
@@ -15,10 +15,10 @@ struct Backoff: Equatable, Sendable {
     /// When the next attempt may be made, on the monotonic clock.
     func notBefore(_ settings: AgentSettings) -> Double { last + delay(settings) }
 
-    /// Notes an attempt. A quiet time makes it the first again.
-    mutating func strike(at now: Double, _ settings: AgentSettings) {
+    /// Notes an attempt; one that failed counts as four. A quiet time makes it the first again.
+    mutating func strike(at now: Double, failed: Bool = false, _ settings: AgentSettings) {
         if now - last > max(settings.backoffQuiet, 2 * delay(settings)) { strikes = 0 }
-        strikes += 1
+        strikes += failed ? 4 : 1
         last = now
     }
 

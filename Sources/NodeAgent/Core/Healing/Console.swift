@@ -74,11 +74,13 @@ struct Console {
 
     /// A whole id, or without the node's name, which every resource here shares.
     private func resolve(_ text: String) throws -> ResourceID {
-        if text.contains("/"), text.split(separator: "/", maxSplits: 1)[0].contains(":") == false, !text.hasPrefix("/") {
+        if text.contains("/"), text.split(separator: "/", maxSplits: 1)[0].contains(":") == false, !text.hasPrefix("/")
+        {
             return ResourceID(rawValue: text)
         }
         guard let node = try node() else { return ResourceID(rawValue: text) }
-        return ResourceID(rawValue: text.contains(":") && !text.hasPrefix("/") ? "\(node)/\(text)" : "\(node)/file:\(text)")
+        return ResourceID(
+            rawValue: text.contains(":") && !text.hasPrefix("/") ? "\(node)/\(text)" : "\(node)/file:\(text)")
     }
 
     /// What the fleet file calls this node, as far as the heal set tells.

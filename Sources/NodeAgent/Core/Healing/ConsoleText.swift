@@ -59,7 +59,8 @@ enum ConsoleText {
 
     private static func drift(_ drift: Drift, _ now: Double) -> String {
         let again = drift.until.map { $0 > now ? ", again in \(duration($0 - now))" : ", again at once" } ?? ""
-        return "differs  \(drift.resource)  since \(ago(drift.since, now))  \(drift.summary)  (\(drift.reason.text)\(again))"
+        return
+            "differs  \(drift.resource)  since \(ago(drift.since, now))  \(drift.summary)  (\(drift.reason.text)\(again))"
     }
 
     private static func next(_ status: AgentStatus) -> String {

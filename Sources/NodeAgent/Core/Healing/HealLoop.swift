@@ -108,8 +108,10 @@ final class HealLoop {
     private func owned() -> Set<ResourceID> {
         healing.state.withLock { state in
             Set(
-                state.set.entries.filter { [.file, .directory, .user, .group].contains($0.value.desired.resource.kind) }
-                    .keys)
+                state.set.entries.filter {
+                    [.file, .directory, .user, .group].contains($0.value.desired.resource.kind)
+                }
+                .keys)
         }
     }
 
@@ -168,7 +170,9 @@ final class HealLoop {
         ]
         (unitOwners, sysctls, servers, firewalls) = ([:], [:], [:], [])
         for desired in entries where Healing.Lane(desired.resource) != nil {
-            for path in ResourceKeeper.paths(of: desired.resource) { paths[path, default: []].insert(desired.id.rawValue) }
+            for path in ResourceKeeper.paths(of: desired.resource) {
+                paths[path, default: []].insert(desired.id.rawValue)
+            }
             for unit in ResourceKeeper.units(of: desired.resource) { unitOwners[unit, default: []].insert(desired.id) }
             if case .sysctl(let spec) = desired.resource { sysctls[desired.id] = spec }
             if case .firewall = desired.resource { firewalls.insert(desired.id) }

@@ -108,7 +108,8 @@ extension Healing {
         }
         guard let told else { return }
         around.events.append(
-            AgentEvent(sequence: 0, time: 0, kind: .settled, resource: id, text: "as accepted again (\(told.rawValue))"))
+            AgentEvent(sequence: 0, time: 0, kind: .settled, resource: id, text: "as accepted again (\(told.rawValue))")
+        )
         noteDrift()
     }
 
@@ -231,10 +232,10 @@ extension Healing {
             state.inWork.remove(id)
             var tracker = state.trackers[id] ?? Tracker()
             let began = tracker.since?.monotonic ?? monotonic
-            tracker.backoff.strike(at: monotonic, settings)
             let told = tracker.told
             switch result {
             case .success(let rest):
+                tracker.backoff.strike(at: monotonic, settings)
                 state.healed += 1
                 event.seconds = monotonic - began
                 tracker.since = nil
@@ -242,6 +243,7 @@ extension Healing {
                 state.due[id] = nil
                 if rest != nil { state.dirty.insert(id) }
             case .failure(let error):
+                tracker.backoff.strike(at: monotonic, failed: true, settings)
                 state.failed += 1
                 let known = BasculeError.wrapping(error, "healing failed")
                 (event.kind, event.text, event.error) = (.healFailed, known.message, known)

@@ -262,7 +262,8 @@ package final class Healing: Sendable {
             }
             var why: String?
             if let segment = state.set.migration {
-                why = state.set.stuck == segment
+                why =
+                    state.set.stuck == segment
                     ? "the migration got stuck in segment \(segment): only crashed units are started"
                     : "segment \(segment) conducts the migration: only crashed units are started"
             } else if mode == .maintenance {

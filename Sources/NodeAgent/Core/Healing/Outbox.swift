@@ -64,7 +64,9 @@ package final class Outbox: Sendable {
                 lines += Array(CRC32.text(of: json).utf8) + [0x20] + json + [0x0A]
             }
             if state.size > 0, state.size + lines.count > limit {
-                guard rename(current, "\(directory)/previous") == 0 else { throw DurableFile.failure("rename", current) }
+                guard rename(current, "\(directory)/previous") == 0 else {
+                    throw DurableFile.failure("rename", current)
+                }
                 close(state.descriptor)
                 try open(&state)
             }
