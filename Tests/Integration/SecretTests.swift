@@ -49,8 +49,8 @@ extension OnNodes {
             )
             #expect(redis.count >= 16, "a password of Redis was found")
 
-            // A change of the file, so that plans and diffs hold it too.
-            try await scene.shell("a", "sed -i 's/shop/other/' /srv/key.conf")
+            // A change of the file, so that plans and diffs hold it too; held, or the agent would undo it at once.
+            try await scene.shell("a", "bascule-agent hold && sed -i 's/shop/other/' /srv/key.conf")
             let plan = try await scene.bascule("plan", "--json", "--out", "\(scene.folder)/canary.plan")
             #expect(plan.status == 2 && plan.text.contains("/srv/key.conf"))
             let drift = try await scene.bascule("drift")

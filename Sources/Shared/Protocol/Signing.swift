@@ -114,6 +114,7 @@ extension Welcome {
     /// What the proof of a welcome is over: all that a controller decides by.
     package var transcript: [UInt8] {
         Array(
-            "\(version)\n\(machine)\n\(epoch)\n\(serial)\n\(nonce)\n\(secretsTag ?? "")\n\(t0?.rawValue ?? "")\n\(manifest?.rawValue ?? "")\n".utf8)
+            "\(version)\n\(machine)\n\(epoch)\n\(serial)\n\(nonce)\n\(secretsTag ?? "")\n\(t0?.rawValue ?? "")\n\(manifest?.rawValue ?? "")\n"
+                .utf8)
     }
 }
