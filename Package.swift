@@ -116,6 +116,19 @@ let suites: [Target] = [
         ["BasculeModel", "BasculeFleet", "BasculeConducting", "BasculeCommands"]),
 ]
 
+/// Fuzzing instruments everything that it links, so its program exists only when it is asked for (`make fuzz`), and
+/// then without the suites.
+let fuzzing: [Target] = [
+    .executableTarget(
+        name: "bascule-fuzz",
+        dependencies: [
+            "BasculeModel", "BasculeProtocol", "BasculeNet", "BasculeFleet", "BasculeCatalogue", "BasculeResources",
+            "BasculeData", "BasculeAgentCore", "BasculeCommands", "BasculeSSH", "BasculeCrypto", "BasculePostgres",
+        ],
+        path: "Tests/Fuzz", exclude: ["Corpus"], swiftSettings: strict)
+]
+let isFuzzing = Context.environment["BASCULE_FUZZING"] != nil
+
 let package = Package(
     name: "bascule",
     products: [
@@ -128,5 +141,5 @@ let package = Package(
         .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     ],
-    targets: shared + controller + agent + suites
+    targets: shared + controller + agent + (isFuzzing ? fuzzing : suites)
 )

@@ -37,6 +37,8 @@ extension Double {
 
     /// Seconds for people: `0.42 s`, `12 s`, `3 min 20 s`, `2 h 5 min`.
     package var durationText: String {
+        // Nodes send such numbers: what no clock shows must not trap on its way to an integer.
+        guard isFinite, self < 1e15 else { return "\(self) s" }
         if self < 10 { return "\(rounded(to: 2)) s" }
         let seconds = Int(self.rounded())
         if seconds < 120 { return "\(seconds) s" }

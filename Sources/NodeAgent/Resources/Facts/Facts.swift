@@ -55,7 +55,9 @@ package enum Facts {
         var found: [String: Int64] = [:]
         for line in text.split(separator: "\n") {
             let words = line.split(whereSeparator: { $0 == ":" || $0 == " " })
-            if words.count >= 2, let number = Int64(words[1]) { found[String(words[0])] = number * 1024 }
+            guard words.count >= 2, let number = Int64(words[1]) else { continue }
+            let (bytes, isTooMuch) = number.multipliedReportingOverflow(by: 1024)
+            if !isTooMuch { found[String(words[0])] = bytes }
         }
         return found
     }
