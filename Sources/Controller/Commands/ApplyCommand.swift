@@ -67,6 +67,7 @@ struct ApplyCommand: AsyncParsableCommand {
                     hint: Terminal.isInteractive ? nil : "without a terminal, --yes starts it")
             }
         }
+        view.expect(planned.plan)
         let report = try await execute(runner, session, &planned)
         await session.close()
         view.finish()

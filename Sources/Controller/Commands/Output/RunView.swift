@@ -1,42 +1,49 @@
 import BasculeConducting
 import BasculeModel
+import Dispatch
 import Foundation
 import Synchronization
 
 /// Shows a run: one live line a node on a terminal, plain lines elsewhere, JSON lines for machines.
+///
+/// On a terminal a step that ends well leaves nothing behind but its node's count; one that fails leaves all that it
+/// said.
 final class RunView: Sendable {
-    private struct Line {
-        var title: String
-        var detail = ""
-        var began = Date()
-        var estimate: Double
-    }
-
     private struct State {
-        var live: [String: Line] = [:]
-        var shown = 0
-        var tick = 0
+        var board: RunBoard
+        var log = StepLog()
+        /// Of each node, how its steps of the current phase ended.
+        var phase: [String: (good: Int, changed: Int, bad: Int, seconds: Double)] = [:]
     }
 
     private let json: Bool
-    private let live: Bool
-    private let state = Mutex(State())
+    private let screen: LiveScreen?
+    private let state: SharedState
+
+    /// The drawing thread reads what the events write.
+    private final class SharedState: Sendable {
+        let value = Mutex(State(board: RunBoard(now: RunView.now)))
+    }
 
     init(json: Bool) {
         self.json = json
-        live = !json && Terminal.outputIsTerminal
-        if live {
-            Thread.detachNewThread { [weak self] in
-                while let self {
-                    Thread.sleep(forTimeInterval: 0.1)
-                    self.state.withLock { state in
-                        state.tick += 1
-                        self.redraw(&state)
-                    }
+        let state = SharedState()
+        self.state = state
+        screen =
+            json || !LiveScreen.isPossible
+            ? nil
+            : LiveScreen { columns, rows, tick in
+                state.value.withLock {
+                    $0.board.lines(columns: columns, rows: rows, tick: tick, now: RunView.now, paint: Terminal.paint)
                 }
             }
-        }
     }
+
+    /// Seconds of the monotonic clock.
+    private static var now: Double { Double(DispatchTime.now().uptimeNanoseconds) / 1e9 }
+
+    /// The steps that are going to run, for the counts.
+    func expect(_ plan: Plan) { state.value.withLock { $0.board.expect(plan) } }
 
     /// To be given to a runner.
     var observer: RunObserver { { [self] in take($0) } }
@@ -56,34 +63,99 @@ final class RunView: Sendable {
 
     private func take(_ event: RunEvent) {
         if json { return takeJSON(event) }
-        state.withLock { state in
-            erase(&state)
-            switch event {
-            case .phase(let phase, let steps):
-                Terminal.say(
-                    Terminal.paint("\(phase.rawValue)", .bold)
-                        + Terminal.paint("  \(phase.purpose), \(steps) steps", .dim))
-            case .started(let node, let step):
-                state.live[key(node, step.id)] = Line(
-                    title: "\(node.map { "\($0)" } ?? "here")  \(step.title)", estimate: step.estimate)
-            case .progress(let node, let progress): state.live[key(node, progress.step)]?.detail = progress.line
-            case .finished(let node, let step, let result):
-                state.live[key(node, step.id)] = nil
-                Terminal.say(line(node, step, result))
-                if let error = result.error { Terminal.fail(error) }
-            case .rollingBack(let node, let reason):
-                Terminal.say(Terminal.paint("↩ \(node) rolls back: \(Terminal.escape(reason))", .yellow))
-            case .compensated(let node, let step, let result):
-                Terminal.say(
-                    "  \(result.isGood ? Terminal.paint("↩", .yellow) : Terminal.paint("✗", .red)) \(node)  undone: \(Terminal.escape(step.title))  \(Terminal.paint(Terminal.escape(result.summary), .dim))"
-                )
-            case .reconnecting(let node, let error):
-                Terminal.say(
-                    Terminal.paint(
-                        "… \(node) is out of reach (\(error.code)); its agent goes on, trying again", .yellow))
-            case .note(let text): Terminal.say(Terminal.paint(Terminal.escape(text), .dim))
-            }
-            redraw(&state)
+        let lines = state.value.withLock { state in screen == nil ? plain(event, &state) : live(event, &state) }
+        if let screen { lines.forEach(screen.say) } else { lines.forEach { Terminal.say($0) } }
+        if case .finished(_, _, let result) = event, let error = result.error { say(error) }
+    }
+
+    private func say(_ error: BasculeError) {
+        guard let screen else { return Terminal.fail(error) }
+        Terminal.text(of: error).split(separator: "\n", omittingEmptySubsequences: false).forEach {
+            screen.say(String($0))
+        }
+    }
+
+    /// What stays on a terminal; the rest is in the live lines.
+    private func live(_ event: RunEvent, _ state: inout State) -> [String] {
+        switch event {
+        case .phase: return endPhase(&state) + common(event)
+        case .started(let node, let step):
+            state.board.started(node, step, now: RunView.now)
+            return []
+        case .progress(let node, let progress):
+            state.board.progress(node, progress.step, progress.line)
+            state.log.add(progress.line, to: key(node, progress.step))
+            return []
+        case .finished(let node, let step, let result):
+            state.board.finished(node, step.id, isGood: result.isGood)
+            let said = state.log.take(key(node, step.id))
+            var sums = state.phase[RunBoard.name(node)] ?? (0, 0, 0, 0)
+            sums.good += result.isGood ? 1 : 0
+            sums.bad += result.isGood ? 0 : 1
+            sums.changed += result.status == .done ? 1 : 0
+            sums.seconds += result.seconds
+            state.phase[RunBoard.name(node)] = sums
+            if result.isGood { return [] }
+            return said.map { Terminal.paint("    \(Terminal.escape($0))", .dim) } + [line(node, step, result)]
+        case .reconnecting(let node, let error):
+            state.board.trouble(node, "out of reach (\(error.code)); its agent goes on, trying again")
+            return []
+        case .rollingBack(let node, _):
+            state.board.trouble(node, "rolls back")
+            return common(event)
+        case .compensated, .note: return common(event)
+        }
+    }
+
+    /// One line for every node that did something in the phase that is over; one for all where there are many.
+    private func endPhase(_ state: inout State) -> [String] {
+        defer { state.phase = [:] }
+        let rows = LiveScreen.size.rows
+        guard state.phase.count < max(8, rows) else {
+            let sums = state.phase.values.reduce((0, 0, 0)) { ($0.0 + $1.good, $0.1 + $1.changed, $0.2 + $1.bad) }
+            return [
+                "  \(sums.2 == 0 ? Terminal.paint("✓", .green) : Terminal.paint("✗", .red)) \(state.phase.count) nodes  \(sums.0) steps, \(sums.1) changed\(sums.2 == 0 ? "" : ", \(sums.2) not")"
+            ]
+        }
+        return state.phase.sorted { $0.key < $1.key }.map { name, sums in
+            let mark = sums.bad == 0 ? Terminal.paint("✓", .green) : Terminal.paint("✗", .red)
+            let rest = sums.bad == 0 ? "" : ", \(sums.bad) not"
+            return
+                "  \(mark) \(name)\(Terminal.paint("  \(sums.good) steps, \(sums.changed) changed\(rest)  \(sums.seconds.durationText)", .dim))"
+        }
+    }
+
+    /// Without a terminal: a line an event.
+    private func plain(_ event: RunEvent, _ state: inout State) -> [String] {
+        switch event {
+        case .started: return []
+        case .progress(let node, let progress):
+            state.log.add(progress.line, to: key(node, progress.step))
+            return []
+        case .finished(let node, let step, let result):
+            let said = state.log.take(key(node, step.id))
+            return (result.isGood ? [] : said.map { "    \(Terminal.escape($0))" }) + [line(node, step, result)]
+        case .reconnecting(let node, let error):
+            return ["… \(node) is out of reach (\(error.code)); its agent goes on, trying again"]
+        default: return common(event)
+        }
+    }
+
+    private func common(_ event: RunEvent) -> [String] {
+        switch event {
+        case .phase(let phase, let steps):
+            [
+                Terminal.paint("\(phase.rawValue)", .bold)
+                    + Terminal.paint("  \(phase.purpose), \(steps) steps", .dim)
+            ]
+        case .rollingBack(let node, let reason):
+            [Terminal.paint("↩ \(node) rolls back: \(Terminal.escape(reason))", .yellow)]
+        case .compensated(let node, let step, let result):
+            [
+                "  \(result.isGood ? Terminal.paint("↩", .yellow) : Terminal.paint("✗", .red)) \(node)  undone: \(Terminal.escape(step.title))  \(Terminal.paint(Terminal.escape(result.summary), .dim))"
+            ]
+        case .note(let text): [Terminal.paint(Terminal.escape(text), .dim)]
+        case .started, .progress, .finished, .reconnecting: []
         }
     }
 
@@ -103,34 +175,11 @@ final class RunView: Sendable {
 
     private func key(_ node: NodeName?, _ step: StepID) -> String { "\(node?.rawValue ?? "")|\(step)" }
 
-    private func erase(_ state: inout State) {
-        guard live, state.shown > 0 else { return }
-        FileHandle.standardOutput.write(Data("\u{1B}[\(state.shown)F\u{1B}[J".utf8))
-        state.shown = 0
-    }
-
-    private func redraw(_ state: inout State) {
-        guard live else { return }
-        erase(&state)
-        var size = winsize()
-        let width = ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 20 ? Int(size.ws_col) : 80
-        let spinner = Array("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")[state.tick % 10]
-        let lines = state.live.sorted { $0.key < $1.key }.prefix(8).map { entry -> String in
-            let spent = Date().timeIntervalSince(entry.value.began)
-            let text =
-                "  \(spinner) \(Terminal.escape(entry.value.title))  \(Int(spent)) s of about \(entry.value.estimate.durationText)  \(Terminal.escape(entry.value.detail))"
-            return String(text.prefix(width - 1))
-        }
-        guard !lines.isEmpty else { return }
-        FileHandle.standardOutput.write(Data((lines.joined(separator: "\n") + "\n").utf8))
-        state.shown = lines.count
-    }
-
     /// Takes the live lines away before something else is said.
     func finish() {
-        state.withLock {
-            erase(&$0); $0.live = [:]
-        }
+        guard let screen else { return }
+        state.value.withLock { endPhase(&$0) }.forEach(screen.say)
+        screen.end()
     }
 
     private func takeJSON(_ event: RunEvent) {

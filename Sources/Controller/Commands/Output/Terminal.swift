@@ -17,13 +17,20 @@ enum Terminal {
     }
 
     /// One line to standard output.
-    static func say(_ line: String = "") { FileHandle.standardOutput.write(Data("\(line)\n".utf8)) }
+    static func say(_ line: String = "") {
+        LiveScreen.pause { FileHandle.standardOutput.write(Data("\(line)\n".utf8)) }
+    }
 
     /// One line to standard error.
-    static func error(_ line: String) { FileHandle.standardError.write(Data("\(line)\n".utf8)) }
+    static func error(_ line: String) {
+        LiveScreen.pause { FileHandle.standardError.write(Data("\(line)\n".utf8)) }
+    }
+
+    /// Shows an error.
+    static func fail(_ failure: BasculeError) { error(text(of: failure)) }
 
     /// An error as a user sees it: code, fact, place, cause, hint.
-    static func fail(_ failure: BasculeError) {
+    static func text(of failure: BasculeError) -> String {
         let color = errorsHaveColor
         func paint(_ text: String, _ code: String) -> String { color ? "\u{1B}[\(code)m\(text)\u{1B}[0m" : text }
         var text = "\(paint("error", "1;31")): \(escape(failure.message)) [\(failure.code)]"
@@ -32,7 +39,7 @@ enum Terminal {
             text += "\ncause: \(cause.split(separator: "\n").map { escape(String($0)) }.joined(separator: "\n       "))"
         }
         if let hint = failure.hint { text += "\n\(paint("hint", "1;36")): \(escape(hint))" }
-        error(text)
+        return text
     }
 
     /// Control characters, which could move the cursor or change the title, made visible.
@@ -49,13 +56,18 @@ enum Terminal {
 
     /// A yes or no; anything but a clear yes is no.
     static func ask(_ question: String) -> Bool {
-        FileHandle.standardError.write(Data("\(question) [y/N] ".utf8))
-        guard let answer = readLine()?.lowercased() else { return false }
+        let answer = LiveScreen.pause {
+            FileHandle.standardError.write(Data("\(question) [y/N] ".utf8))
+            return readLine()?.lowercased()
+        }
+        guard let answer else { return false }
         return ["y", "yes", "o", "oui"].contains(answer)
     }
 
     /// A line that is not shown while it is typed; nil at the end of the input.
-    static func secret(_ prompt: String) -> Secret? {
+    static func secret(_ prompt: String) -> Secret? { LiveScreen.pause { askSecret(prompt) } }
+
+    private static func askSecret(_ prompt: String) -> Secret? {
         FileHandle.standardError.write(Data(prompt.utf8))
         var settings = termios()
         let isTerminal = tcgetattr(STDIN_FILENO, &settings) == 0
@@ -65,7 +77,7 @@ enum Terminal {
         defer {
             if isTerminal {
                 tcsetattr(STDIN_FILENO, TCSANOW, &settings)
-                error("")
+                FileHandle.standardError.write(Data("\n".utf8))
             }
         }
         return readLine().map { Secret($0) }
