@@ -66,6 +66,17 @@ test: deps controller agent ## build, then every test: libraries, real servers, 
 test-all: export BASCULE_TEST_ALL := 1
 test-all: test ## the same with what takes long: every failpoint walked, every fault injected
 
+# The suites that need no node, no server and no time: everything that parses, plans, stores and draws.
+SANITIZED ?= Model|Protocol|Execution|Crypto|Net|Fleet|Catalogue|Planning|Store|Resources|AgentCore|Commands|Conducting|FuzzCorpus
+.PHONY: sanitize
+sanitize: build-deps ## the libraries' tests under the thread and the address sanitizer
+	scripts/sanitize.sh '$(SANITIZED)'
+
+SECONDS ?= 180
+.PHONY: fuzz
+fuzz: build-deps ## throw damaged input at every parser, SECONDS=n each (180), or at TARGET=x alone
+	scripts/fuzz.sh $(SECONDS) $(TARGET)
+
 .PHONY: demo
 demo: deps controller agent ## a shop leaves its SaaS, live, on throwaway nodes (as root)
 	BASCULE=$(abspath $(DIST))/bascule Examples/girlycrea/demo.sh
@@ -102,4 +113,4 @@ install: ## install what is built below PREFIX (/usr/local), DESTDIR before it
 
 .PHONY: clean
 clean: ## remove what was built
-	rm -rf $(BUILD) $(AGENT_BUILD) $(DIST)
+	rm -rf $(BUILD) $(AGENT_BUILD) .build-fuzz .build-thread .build-address $(DIST)

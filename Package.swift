@@ -111,6 +111,7 @@ let suites: [Target] = [
     tests(
         "BasculePlanningTests", "Tests/Controller/Planning",
         ["BasculeModel", "BasculeFleet", "BasculeCatalogue", "BasculePlanning", "BasculeCrypto"]),
+    tests("FuzzCorpusTests", "Tests/Fuzz/Suite", ["BasculeFuzzTargets"]),
     tests(
         "BasculeCommandsTests", "Tests/Controller/Commands",
         ["BasculeModel", "BasculeFleet", "BasculeConducting", "BasculeCommands"]),
@@ -120,13 +121,14 @@ let suites: [Target] = [
 /// then without the suites.
 let fuzzing: [Target] = [
     .executableTarget(
-        name: "bascule-fuzz",
-        dependencies: [
-            "BasculeModel", "BasculeProtocol", "BasculeNet", "BasculeFleet", "BasculeCatalogue", "BasculeResources",
-            "BasculeData", "BasculeAgentCore", "BasculeCommands", "BasculeSSH", "BasculeCrypto", "BasculePostgres",
-        ],
-        path: "Tests/Fuzz", exclude: ["Corpus"], swiftSettings: strict)
+        name: "bascule-fuzz", dependencies: ["BasculeFuzzTargets"], path: "Tests/Fuzz/Main", swiftSettings: strict)
 ]
+let fuzzTargets = target(
+    "BasculeFuzzTargets", "Tests/Fuzz/Targets",
+    [
+        "BasculeModel", "BasculeProtocol", "BasculeNet", "BasculeFleet", "BasculeCatalogue", "BasculeResources",
+        "BasculeData", "BasculeAgentCore", "BasculeCommands", "BasculeSSH", "BasculeCrypto", "BasculePostgres",
+    ])
 let isFuzzing = Context.environment["BASCULE_FUZZING"] != nil
 
 let package = Package(
@@ -141,5 +143,5 @@ let package = Package(
         .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     ],
-    targets: shared + controller + agent + (isFuzzing ? fuzzing : suites)
+    targets: shared + controller + agent + [fuzzTargets] + (isFuzzing ? fuzzing : suites)
 )

@@ -26,6 +26,7 @@ package actor FleetSession {
     package nonisolated let epoch: Int
     var links: [NodeName: NodeLink] = [:]
     var welcomes: [NodeName: Welcome] = [:]
+    private var skews: [NodeName: Double] = [:]
     private var labNodes: [ThrowawayNode]?
     private var keyBeingMade: Task<(secret: Secret, publicLine: String), any Error>?
 
@@ -216,6 +217,7 @@ package actor FleetSession {
         }
         links[node] = link
         welcomes[node] = welcome
+        skews[node] = welcome.clock.map { $0 - Date().timeIntervalSince1970 }
         return (link, tickets.first)
     }
 
@@ -231,6 +233,13 @@ package actor FleetSession {
         guard let welcome = welcomes[node] else { throw BasculeError(.defect, "a connection without a greeting") }
         return welcome
     }
+
+    /// Seconds by which the clocks of greeted nodes are ahead of this machine's, where that is worth a word. Nothing of
+    /// ours depends on it, but certificates, signatures of DNS updates and people who read logs do.
+    package var clockSkews: [NodeName: Double] { skews.filter { abs($0.value) > FleetSession.toleratedSkew } }
+
+    /// Seconds. NTP keeps nodes within milliseconds; what a slow connection adds stays well below.
+    package static let toleratedSkew = 5.0
 
     /// Ends all connections.
     package func close() async {

@@ -80,8 +80,9 @@ package struct PlanMaker: Sendable {
         var (memory, cpus, releases): ([NodeName: Int], [NodeName: Int], [NodeName: DebianRelease]) = ([:], [:], [:])
         for node in fleet.nodeNames {
             if let facts = try session.store.facts(node) {
-                memory[node] = Int(facts.memory)
-                cpus[node] = facts.processors
+                // A stranger's numbers: no machine has less than 64 MiB or more than 1 PiB, or 65,536 processors.
+                memory[node] = Int(min(max(facts.memory, 64 << 20), 1 << 50))
+                cpus[node] = min(max(facts.processors, 1), 1 << 16)
                 releases[node] = DebianRelease(rawValue: facts.codename)
             } else if case .lab(let lab)? = fleet.nodes[node] {
                 releases[node] = lab.image == .debian13 ? .trixie : .bookworm

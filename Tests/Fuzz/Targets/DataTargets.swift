@@ -36,8 +36,9 @@ extension FuzzTarget {
         let text = String(decoding: bytes.filter { $0 != 0 }, as: UTF8.self)
         require(read(PGQuote.identifier(text), quote: "\"", escapes: false) == text, "an SQL identifier ends early")
         let literal = PGQuote.literal(text)
-        let isEscape = literal.hasPrefix("E") || literal.hasPrefix(" E")
-        let body = String(literal.drop { $0 != "'" })
+        let isEscape = literal.unicodeScalars.starts(with: " E".unicodeScalars)
+        // By scalars: a combining mark behind the quote makes one character of both.
+        let body = String(literal.unicodeScalars.drop { $0 != "'" })
         require(read(body, quote: "'", escapes: isEscape) == text, "an SQL literal ends early: \(literal)")
         let file = String(decoding: try EnvironmentFile.text(["NAME": Array(text.utf8)]), as: UTF8.self)
         require(file.hasPrefix("NAME=\"") && file.hasSuffix("\"\n"), "an environment file has another shape")

@@ -1,7 +1,8 @@
 import BasculeCatalogue
 import BasculeCrypto
-@testable import BasculeFleet
 import BasculeModel
+
+@testable import BasculeFleet
 
 extension FuzzTarget {
     /// The fleet file, whole: parsed, checked, and compiled into resources.
@@ -13,7 +14,7 @@ extension FuzzTarget {
             let addresses = Dictionary(uniqueKeysWithValues: parsed.fleet.nodes.keys.map { ($0, "203.0.113.1") })
             _ = try? Catalogue.compile(
                 CompileContext(fleet: parsed.fleet, addresses: addresses, positions: parsed.positions) {
-                    Hashing.digest($0)
+                    Digest(of: $0)
                 })
         } catch {
             check(error, lines)

@@ -1,4 +1,5 @@
 import BasculeModel
+
 @testable import BasculeProtocol
 
 extension FuzzTarget {
@@ -12,7 +13,7 @@ extension FuzzTarget {
         for piece in stride(from: 0, to: bytes.count, by: 7) {
             decoder.feed(bytes[piece..<min(bytes.count, piece + 7)])
             while let frame = try decoder.next() {
-                require(try whole.next() == frame, "the cut of a stream changes its frames")
+                try require(whole.next() == frame, "the cut of a stream changes its frames")
                 expected += frame.body.count + 9
                 try read(frame)
             }
@@ -27,6 +28,10 @@ extension FuzzTarget {
             try again(request, Request.self)
         case .reply: try again(try Wire.decode(Reply.self, from: frame.body), Reply.self)
         case .event: try again(try Wire.decode(Event.self, from: frame.body), Event.self)
+        case .signed:
+            let signed = try SignedRequest(parsing: frame.body)
+            require(signed.encoded == frame.body, "a signed request does not survive its own encoding")
+            try again(try Wire.decode(Request.self, from: signed.body), Request.self)
         case .chunk, .cancel: break
         }
     }
@@ -34,7 +39,7 @@ extension FuzzTarget {
     /// What could be read can be written, and reads the same again.
     private static func again<Value: Codable & Hashable>(_ value: Value, _ type: Value.Type) throws {
         let bytes = try Wire.encode(value)
-        require(try Wire.decode(type, from: bytes) == value, "a message does not survive its own encoding")
+        try require(Wire.decode(type, from: bytes) == value, "a message does not survive its own encoding")
     }
 
     /// A plan that came in a file.

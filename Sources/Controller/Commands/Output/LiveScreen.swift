@@ -23,7 +23,8 @@ final class LiveScreen: Sendable {
     /// Held while something is written; longer by `pause`.
     private let writing = NSLock()
     private let render: Render
-    private let signals: [any DispatchSourceSignal]
+    // Made once, cancelled once; sources may be used from any thread.
+    private nonisolated(unsafe) let signals: [any DispatchSourceSignal]
 
     /// The screen that a question has to be asked through.
     private static let current = Mutex<LiveScreen?>(nil)

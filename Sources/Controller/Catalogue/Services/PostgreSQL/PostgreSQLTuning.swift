@@ -13,7 +13,7 @@ struct PostgreSQLTuning {
         memoryMiB = max(256, memory >> 20)
         self.cpus = cpus
         // 20 beside the pools: superuser_reserved_connections (3), migrations, backups, monitoring, a person.
-        let declared = settings["max_connections"].flatMap { Int($0) }
+        let declared = settings["max_connections"].flatMap { Int($0) }.map { min(max($0, 1), 262_143) }
         maxConnections = declared ?? max(100, (pools ?? 0) + 20)
         sharedBuffersMiB = memoryMiB / 4
     }
