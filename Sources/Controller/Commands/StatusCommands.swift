@@ -136,6 +136,8 @@ struct HistoryCommand: ParsableCommand {
             case .compensated(let id, let result): "undone \(id): \(result.status.rawValue)"
             case .note(let text): text
             case .ended(let outcome): "segment ended \(outcome.status.rawValue)"
+            case .awaitingConfirmation(let id, let seconds):
+                "\(id) goes back by itself in \(Int(seconds)) s unless a fresh login confirms it"
             case .accepted: nil
             }
         if let text { Terminal.say("\(Self.time(entry.time))  \(entry.node)  \(Terminal.escape(text))") }

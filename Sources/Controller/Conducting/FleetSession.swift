@@ -187,8 +187,34 @@ package actor FleetSession {
         return seen
     }
 
-    /// Connects, greets, and sends one more request in the same flight.
+    /// Connects, greets, and sends one more request in the same flight; the connection is kept for this command.
     private func open(_ node: NodeName, asking: Request?) async throws -> (link: NodeLink, ticket: NodeLink.Ticket?) {
+        let made = try await connect(node, asking: asking)
+        // Another task of this command may have been faster: one connection is enough.
+        if let other = links[node] {
+            Task { await made.link.close() }
+            return (other, nil)
+        }
+        links[node] = made.link
+        welcomes[node] = made.welcome
+        skews[node] = made.welcome.clock.map { $0 - Date().timeIntervalSince1970 }
+        return (made.link, made.ticket)
+    }
+
+    /// Runs `body` over a connection with a login of its own, which is then closed: what is held proves nothing.
+    package func overFreshLogin(_ node: NodeName, _ body: @Sendable (NodeLink) async throws -> Void) async throws {
+        let link = try await connect(node, asking: nil).link
+        do { try await body(link) } catch {
+            await link.close()
+            throw error
+        }
+        await link.close()
+    }
+
+    /// A new connection to a node's agent, greeted, with the machine's identity checked.
+    private func connect(
+        _ node: NodeName, asking: Request?
+    ) async throws -> (link: NodeLink, welcome: Welcome, ticket: NodeLink.Ticket?) {
         let record = try store.node(node)
         let place = Place.node(name: node.rawValue, subject: nil)
         guard record.machine != nil, let endpoint = try await endpoint(node) else {
@@ -210,15 +236,7 @@ package actor FleetSession {
             await link.close()
             throw error
         }
-        // Another task of this command may have been faster: one connection is enough.
-        if let other = links[node] {
-            Task { await link.close() }
-            return (other, nil)
-        }
-        links[node] = link
-        welcomes[node] = welcome
-        skews[node] = welcome.clock.map { $0 - Date().timeIntervalSince1970 }
-        return (link, tickets.first)
+        return (link, welcome, tickets.first)
     }
 
     /// Forgets a connection that broke, so that the next use makes another.

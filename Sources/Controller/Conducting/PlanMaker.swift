@@ -43,7 +43,8 @@ package struct PlanMaker: Sendable {
                 if seen == nil { steps += try await arrivalSteps(node) }
                 let arrival = steps.last { $0.node == nil && $0.id.rawValue.hasSuffix("/\(node)") }?.id
                 let result = try ResourcePlanner(
-                    node: node, desired: compiled.resources[node] ?? [], observations: seen
+                    node: node, desired: compiled.resources[node] ?? [], observations: seen,
+                    confirmWithin: fleet.caps.unconfirmed / .seconds(1)
                 ).plan()
                 steps += result.steps.map { step in
                     var copy = step

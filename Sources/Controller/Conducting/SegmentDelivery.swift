@@ -36,6 +36,7 @@ struct SegmentDelivery: Sendable {
         let seen = Mutex(0)
         let store = session.store
         let observer = observer
+        let confirmation = Confirmation(session: session, segment: segment, observer: observer)
         let take: NodeLink.EventHandler = { event in
             switch event {
             case .journal(let record):
@@ -51,15 +52,20 @@ struct SegmentDelivery: Sendable {
                     observer(.note("the store could not be written: \(error)"))
                 }
                 RunEvent.from(record.event, node: segment.node, steps: steps).map(observer)
+                if case .awaitingConfirmation(let step, let seconds) = record.event {
+                    confirmation.begin(step, seconds: seconds)
+                }
+                if case .finished(let step, _) = record.event { confirmation.end(step) }
             case .progress(let progress): observer(.progress(segment.node, progress))
             case .alive: break
             }
         }
         var lost: ContinuousClock.Instant?
+        var pause = Duration.milliseconds(250)
         while true {
             do {
                 let link = try await session.link(segment.node)
-                lost = nil
+                (lost, pause) = (nil, .milliseconds(250))
                 guard case .ended(let outcome) = try await ask(link, take) else {
                     throw BasculeError(.protocolViolation, "the agent did not say how the segment ended")
                 }
@@ -72,7 +78,14 @@ struct SegmentDelivery: Sendable {
                 lost = began
                 guard ContinuousClock.now - began < patience else { throw error }
                 await session.drop(segment.node)
-                try await Task.sleep(for: .milliseconds(250))
+                try await Task.sleep(for: pause)
+                pause = min(pause * 2, .seconds(8))
+            } catch let error as BasculeError where error.code == "ssh-auth-failed" {
+                // The very change that waits may be what refuses: the node takes it back, and lets us in again.
+                guard let wait = confirmation.patience, wait > .zero else { throw error }
+                observer(.reconnecting(segment.node, error))
+                await session.drop(segment.node)
+                try await Task.sleep(for: max(.seconds(3), wait - .seconds(12)))
             }
         }
     }
@@ -95,6 +108,10 @@ extension RunEvent {
         case .rollingBack(let reason): .rollingBack(node, reason: reason)
         case .compensated(let id, let result): steps[id].map { .compensated(node, $0, result) }
         case .note(let text): .note(text)
+        case .awaitingConfirmation(let id, let seconds):
+            steps[id].map {
+                .note("\(node)  \($0.title): proving it with a fresh login, else it goes back in \(Int(seconds)) s")
+            }
         case .accepted, .compensating, .ended: nil
         }
     }

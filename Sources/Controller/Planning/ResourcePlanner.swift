@@ -14,9 +14,15 @@ package struct ResourcePlanner {
     private let observations: [ResourceID: Observation]
     private let edges: [ResourceID: Set<ResourceID>]
     private let byID: [ResourceID: DesiredResource]
+    private let confirmWithin: Double
 
-    /// - Parameter observations: nil where the node cannot be looked at yet: then every step is conditional.
-    package init(node: NodeName, desired: [DesiredResource], observations: [Observation]?) throws {
+    /// - Parameters:
+    ///   - observations: nil where the node cannot be looked at yet: then every step is conditional.
+    ///   - confirmWithin: seconds within which a fresh login has to confirm what could lock the administrator out.
+    package init(
+        node: NodeName, desired: [DesiredResource], observations: [Observation]?, confirmWithin: Double = 60
+    ) throws {
+        self.confirmWithin = confirmWithin
         (self.node, self.desired) = (node, desired)
         self.observations = Dictionary((observations ?? []).map { ($0.id, $0) }, uniquingKeysWith: { $1 })
         byID = Dictionary(desired.map { ($0.id, $0) }, uniquingKeysWith: { $1 })
@@ -52,34 +58,47 @@ package struct ResourcePlanner {
             result.satisfied[resource.id] = nil
         }
         let needs = changing.keys.reduce(into: [:]) { $0[$1] = self.changingNeeds(of: $1, among: Set(changing.keys)) }
+        let groups = RiskGroups(node: node, desired: desired, needs: needs)
         let packages = desired.filter { changing[$0.id] != nil && $0.resource.kind == .package }
         let packageStep = StepID("\(node)/packages")
         if !packages.isEmpty {
             let own = Set(packages.flatMap { needs[$0.id] ?? [] }.filter { byID[$0]?.resource.kind != .package })
             result.steps.append(
-                step(packageStep, packages, changing, requires: own.sorted().map { StepID($0.rawValue) }, needs: own))
-        }
-        for resource in desired where changing[resource.id] != nil && resource.resource.kind != .package {
-            let own = needs[resource.id] ?? []
-            let hasPackage = own.contains { byID[$0]?.resource.kind == .package }
-            let others = own.filter { byID[$0]?.resource.kind != .package }.sorted()
-            result.steps.append(
                 step(
-                    StepID(resource.id.rawValue), [resource], changing,
-                    requires: (hasPackage ? [packageStep] : []) + others.map { StepID($0.rawValue) }, needs: own))
+                    packageStep, packages, changing,
+                    requires: own.sorted().map { groups.steps[$0] ?? StepID($0.rawValue) },
+                    needs: Dictionary(uniqueKeysWithValues: packages.map { ($0.id, own) })))
+        }
+        func requires(_ own: Set<ResourceID>, of step: StepID) -> [StepID] {
+            let hasPackage = own.contains { byID[$0]?.resource.kind == .package }
+            let others = Set(
+                own.filter { byID[$0]?.resource.kind != .package }.map { groups.steps[$0] ?? StepID($0.rawValue) }
+            ).subtracting([step])
+            return (hasPackage ? [packageStep] : []) + others.sorted()
+        }
+        var grouped: Set<StepID> = []
+        for resource in desired where changing[resource.id] != nil && resource.resource.kind != .package {
+            let id = groups.steps[resource.id] ?? StepID(resource.id.rawValue)
+            let members = groups.members[id] ?? [resource]
+            guard grouped.insert(id).inserted else { continue }
+            let own = members.reduce(into: Set()) { $0.formUnion(needs[$1.id] ?? []) }
+            var made = step(id, members, changing, requires: requires(own, of: id), needs: needs)
+            if groups.members[id] != nil { made.confirmWithin = confirmWithin }
+            result.steps.append(made)
         }
         return result
     }
 
     private func step(
         _ id: StepID, _ resources: [DesiredResource], _ changing: [ResourceID: Change?], requires: [StepID],
-        needs: Set<ResourceID>
+        needs: [ResourceID: Set<ResourceID>]
     ) -> Step {
-        let reason = resources.lazy.compactMap { uncertainty(of: $0, needs: needs) }.first
+        let doubts = resources.map { uncertainty(of: $0, needs: needs[$0.id] ?? []) }
+        let reason = doubts.lazy.compactMap { $0 }.first
         let isOpaque = resources.allSatisfy { $0.resource.kind == .command }
-        let items = resources.map { resource in
+        let items = zip(resources, doubts).map { resource, doubt in
             ConvergeItem(
-                desired: resource, before: reason == nil ? observations[resource.id]?.digest : nil,
+                desired: resource, before: doubt == nil ? observations[resource.id]?.digest : nil,
                 change: changing[resource.id].flatMap { $0 })
         }
         let actions = items.map { ($0.desired.resource, $0.change?.action ?? .update) }
@@ -89,7 +108,8 @@ package struct ResourcePlanner {
         return Step(
             id: id, phase: resources.allSatisfy { [.release, .app].contains($0.resource.kind) } ? .deploy : .install,
             node: node,
-            title: isPackages ? title(packages: items) : title(items[0]), action: .converge(items), requires: requires,
+            title: isPackages ? title(packages: items) : items.map(title).joined(separator: ", "),
+            action: .converge(items), requires: requires,
             certainty: isOpaque ? .opaque : reason.map { .conditional(reason: $0) } ?? .exact, reversal: price,
             cancellation: resources.first?.resource.kind == .command ? .abortable : .runsToCompletion,
             estimate: isPackages ? 4 + 3 * Double(items.count) : actions.reduce(0) { $0 + $1.0.estimate(of: $1.1) })

@@ -33,6 +33,7 @@ package struct AgentPaths: Sendable {
     var outbox: String { "\(state)/outbox" }
     /// Blocks that are given up first when the disk runs full.
     var reserve: String { "\(state)/reserve" }
+    var loginGuard: String { "\(state)/login-guard.json" }
     package var socket: String { "\(runtime)/agent.sock" }
     /// The installed program.
     package static let program = "/usr/local/lib/bascule/bascule-agent"

@@ -20,6 +20,7 @@ package final class AgentServer: Sendable {
     package func run() async throws {
         signal(SIGPIPE, SIG_IGN)
         do { try ResourceKeeper.repair(services.context()) } catch { services.log("repairs failed: \(error)") }
+        services.loginGuard.recover(services.context(progress: services.log))
         try await keeper.resume()
         do { try services.edge.restore() } catch { services.log("the edge could not be restored: \(error)") }
         try DurableFile.makeDirectory(services.paths.runtime, mode: 0o755)
@@ -33,6 +34,11 @@ package final class AgentServer: Sendable {
             try? await Task.sleep(for: .seconds(1))
             let edge = services.edge
             if edge.mode == .maintenance { try? await Blocking.run { edge.tick() } }
+            if services.loginGuard.isPending {
+                try? await Blocking.run { [services] in
+                    services.loginGuard.revertOverdue(services.context(progress: services.log))
+                }
+            }
             memory.tick()
         }
     }

@@ -12,6 +12,7 @@ package struct AgentServices: Sendable {
     package let edge: EdgeKeeper
     package let trust: ControllerTrust
     package let healing: Healing
+    package let loginGuard: LoginGuard
     package let started: Double
 
     /// Opens the agent's state, making what is missing.
@@ -32,6 +33,10 @@ package struct AgentServices: Sendable {
         let (identity, secrets) = (identity, secrets)
         healing = try Healing(
             paths: paths, context: { Self.context(paths, identity, secrets) }, edgeMode: { edge.mode })
+        let healing = healing
+        loginGuard = try LoginGuard(
+            path: paths.loginGuard,
+            told: { healing.tell([AgentEvent(sequence: 0, time: 0, kind: .undone, text: $0)]) })
         started = WallClock.monotonic()
     }
 

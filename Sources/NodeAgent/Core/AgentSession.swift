@@ -179,6 +179,12 @@ final class AgentSession: Sendable {
                 try Uninstall.begin(paths: services.paths)
                 return .accepted
             }
+        case .confirm(let segment, let step):
+            let peer = UnixSocket.peer(of: descriptor)
+            work(id) {
+                try services.loginGuard.confirm(segment, step, peer: peer)
+                return .accepted
+            }
         case .putBlob: break
         case .manifest(let resources):
             work(id) {

@@ -22,17 +22,7 @@ extension SegmentPerformer {
             try ResourceKeeper.apply(decided.changes, context)
             Failpoint.hit("agent.converge.verify")
             let after = ResourceKeeper.observe(decided.changes.map(\.0), context)
-            for (desired, observation) in zip(decided.changes.map(\.0), after) {
-                if case .change(let rest) = desired.resource.verdict(observation.observed) {
-                    let what = rest.differences.map {
-                        "\($0.attribute) is \($0.before ?? "absent"), not \($0.after ?? "absent")"
-                    }
-                    throw BasculeError(
-                        .didNotConverge,
-                        "\(desired.id) was changed and is still not as desired: \(what.joined(separator: "; "))",
-                        hint: "something else on the node may set it; look at the node's journal")
-                }
-            }
+            try Convergence.verify(decided.changes.map(\.0), after)
             return StepResult(
                 .done, decided.summary,
                 changes: Dictionary(decided.changes.map { ($0.0.id, $0.1) }, uniquingKeysWith: { $1 }))
@@ -70,6 +60,20 @@ struct Convergence {
             }
         }
         return result
+    }
+
+    /// Throws `did-not-converge` where a resource that was changed is not as desired.
+    static func verify(_ resources: [DesiredResource], _ observations: [Observation]) throws {
+        for (desired, observation) in zip(resources, observations) {
+            guard case .change(let rest) = desired.resource.verdict(observation.observed) else { continue }
+            let what = rest.differences.map {
+                "\($0.attribute) is \($0.before ?? "absent"), not \($0.after ?? "absent")"
+            }
+            throw BasculeError(
+                .didNotConverge,
+                "\(desired.id) was changed and is still not as desired: \(what.joined(separator: "; "))",
+                hint: "something else on the node may set it; look at the node's journal")
+        }
     }
 
     var nothingToDo: StepResult {

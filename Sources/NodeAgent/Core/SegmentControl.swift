@@ -42,7 +42,7 @@ final class SegmentControl: Sendable {
                 state.view.running.remove(id)
                 state.view.done.insert(id)
             case .rollingBack: state.view.isCompensating = true
-            case .accepted, .compensating, .compensated, .note, .ended: break
+            case .accepted, .compensating, .compensated, .note, .ended, .awaitingConfirmation: break
             }
         }
     }

@@ -81,7 +81,11 @@ final class SegmentPerformer: StepPerformer {
 
     private func act(_ action: StepAction, _ step: Step, interrupted: Bool) async throws -> StepResult {
         switch action {
-        case .converge(let items): return try await converge(items, step, interrupted: interrupted)
+        case .converge(let items):
+            if let seconds = step.confirmWithin {
+                return try await converge(items, step, confirmedWithin: seconds, interrupted: interrupted)
+            }
+            return try await converge(items, step, interrupted: interrupted)
         case .data(let task): return try await move(task, step)
         case .migrate(let task): return try await migrate(task, step)
         case .provision, .bootstrap:

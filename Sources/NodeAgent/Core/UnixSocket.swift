@@ -32,6 +32,17 @@ enum UnixSocket {
         return descriptor
     }
 
+    /// The process at the other end of a connection; nil where the kernel does not tell.
+    static func peer(of descriptor: Int32) -> pid_t? {
+        // Swift's Glibc does not have `struct ucred`: process, user and group, four bytes each.
+        var credentials: (pid: Int32, user: UInt32, group: UInt32) = (0, 0, 0)
+        var length = socklen_t(MemoryLayout.size(ofValue: credentials))
+        guard getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &credentials, &length) == 0, credentials.pid > 0 else {
+            return nil
+        }
+        return credentials.pid
+    }
+
     /// A listening descriptor that only root and `group` can connect to.
     static func listen(_ path: String, group: gid_t?) throws -> Int32 {
         var address = try address(path)

@@ -6,6 +6,9 @@ package enum WallClock {
     package static func now() -> Double { seconds(CLOCK_REALTIME) }
     /// Seconds that never jump.
     package static func monotonic() -> Double { seconds(CLOCK_MONOTONIC) }
+    /// Seconds since the machine booted, its sleep included: the clock of `/proc`, and the same for all of a boot's
+    /// lives of the agent.
+    package static func sinceBoot() -> Double { seconds(CLOCK_BOOTTIME) }
 
     private static func seconds(_ clock: clockid_t) -> Double {
         var time = timespec()

@@ -29,7 +29,7 @@ package struct ExecutionHistory: Sendable {
 
     package mutating func apply(_ event: ExecutionEvent) {
         switch event {
-        case .accepted, .note: break
+        case .accepted, .note, .awaitingConfirmation: break
         case .started(let id, let attempt):
             if attempts[id] == nil { begun.append(id) }
             attempts[id] = attempt

@@ -122,6 +122,8 @@ package enum Request: Hashable, Codable, Sendable {
     case release(ResourceID?)
     /// What the agent noticed and did by itself, from a sequence number on, at most `limit` events.
     case outbox(from: Int, limit: Int)
+    /// Keeps a change that waits for it. Counts only over an SSH connection that was made after the change.
+    case confirm(SegmentID, StepID)
 }
 
 /// What came of a request.

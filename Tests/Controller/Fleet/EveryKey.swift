@@ -114,7 +114,7 @@ let everyKey = #"""
       approve: auto
       customers: {notice: 24h, from: a@shop.example, database: shop, query: "SELECT email FROM c", message: templates/b.conf}
     costs: {currency: USD, before: {Supabase: 25, "Upstash (eu)": 10.5}, after: {vps: 12}}
-    caps: {deletions: 3}
+    caps: {deletions: 3, unconfirmed: 20s}
     """#
 
 /// The other shapes that exclude one of the above.

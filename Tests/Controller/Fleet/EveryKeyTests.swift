@@ -100,6 +100,7 @@ import Testing
         #expect(migration.customers?.notice == .seconds(86_400))
         #expect(fleet.costs?.before["Upstash (eu)"] == 10.5)
         #expect(fleet.caps.deletions == 3)
+        #expect(fleet.caps.unconfirmed == .seconds(20))
         guard case .hooks(let hooks)? = try folder.parse(hookedEdge).fleet.migration?.edge else {
             Issue.record("no hooks")
             return

@@ -121,9 +121,10 @@ import Testing
                 case .hold: 20
                 case .release: 21
                 case .outbox: 22
+                case .confirm: 23
                 }
             })
-        #expect(requests == Set(0...22))
+        #expect(requests == Set(0...23))
         let replies = Set(
             Samples.replies.map { reply in
                 switch reply {

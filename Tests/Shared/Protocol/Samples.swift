@@ -25,7 +25,7 @@ enum Samples {
         Step(
             id: "p", phase: .provision, node: nil, title: "create", action: .provision("vps1"),
             reversal: .pointOfNoReturn(reason: "r"),
-            cancellation: .abortable, estimate: 20, compensation: .bootstrap("vps1")),
+            cancellation: .abortable, estimate: 20, compensation: .bootstrap("vps1"), confirmWithin: 60),
     ]
     static let segment = Segment(
         id: "seg", plan: "plan", run: "run", node: "vps1", epoch: 3, serial: 4, steps: steps, onFailure: .compensate,
@@ -66,6 +66,7 @@ enum Samples {
         .accepted(segment), .started("a", attempt: 2), .finished("a", result), .rollingBack(reason: "because"),
         .compensating("a"),
         .compensated("a", result), .note("n"), .ended(outcome),
+        .awaitingConfirmation("a", seconds: 60),
     ]
 
     static let requests: [Request] = [
@@ -80,6 +81,7 @@ enum Samples {
         .manifest([file]), .hold("vps1/file:/etc/motd", seconds: 7200, reason: "r"),
         .hold(nil, seconds: nil, reason: ""), .release("vps1/file:/etc/motd"), .release(nil),
         .outbox(from: 3, limit: 100),
+        .confirm("seg", "a"),
     ]
 
     static let replies: [Reply] = [

@@ -69,7 +69,7 @@ struct MigrationReport: Encodable {
                     own[phase]?.steps += 1
                 case .rollingBack: undo = (entry.time, entry.time)
                 case .compensated: undo?.last = entry.time
-                case .accepted, .compensating, .note, .ended: break
+                case .accepted, .compensating, .note, .ended, .awaitingConfirmation: break
                 }
             }
             spans.merge(own) { $1 }

@@ -31,7 +31,7 @@ struct PlanView {
         var out: [String] = []
         let who = step.node.map { "\($0)" } ?? "here"
         out.append(
-            "\(symbol(step)) \(Terminal.escape(step.title))  \(Terminal.paint("on \(who)\(certainty(step))\(price(step))", .dim))"
+            "\(symbol(step)) \(Terminal.escape(step.title))  \(Terminal.paint("on \(who)\(certainty(step))\(price(step))\(confirmation(step))", .dim))"
         )
         guard case .converge(let items) = step.action, full else { return out }
         for item in items {
@@ -72,6 +72,11 @@ struct PlanView {
         case .conditional(let reason): ", conditional: \(Terminal.escape(reason))"
         case .opaque: ", opaque"
         }
+    }
+
+    private func confirmation(_ step: Step) -> String {
+        step.confirmWithin.map { ", goes back by itself unless a fresh login confirms it within \($0.durationText)" }
+            ?? ""
     }
 
     private func price(_ step: Step) -> String {

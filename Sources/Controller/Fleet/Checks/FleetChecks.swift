@@ -10,6 +10,11 @@ struct FleetChecks {
         services(fleet)
         apps(fleet)
         resources(fleet)
+        if !(.seconds(1) ... .seconds(3600)).contains(fleet.caps.unconfirmed) {
+            reader.error(
+                .fleetBadValue, "a change may stand unconfirmed for 1s to 1h", at: value("caps.unconfirmed"),
+                hint: "60s is enough for most")
+        }
         if let migration = fleet.migration { self.migration(migration, fleet) }
         secrets(fleet)
     }

@@ -44,6 +44,9 @@ package struct Topology: Sendable, Equatable {
 package struct Caps: Sendable, Equatable {
     /// Resources that one plan may delete. Default 10.
     package var deletions = 10
+    /// How long a change of sshd, firewall or network may stand before a fresh login has confirmed it; then the node
+    /// puts back what was there. Default 60 s.
+    package var unconfirmed: Duration = .seconds(60)
     package init() {}
 }
 
@@ -88,7 +91,13 @@ extension Codec where Value == Topology {
 extension Caps: Declared {
     static var about: String { "What a plan may do at most before it is refused" }
     static var fields: [Field<Caps>] {
-        [.key("deletions", \.deletions, .integer(0...10_000), "Resources that one plan may delete")]
+        [
+            .key("deletions", \.deletions, .integer(0...10_000), "Resources that one plan may delete"),
+            .key(
+                "unconfirmed", \.unconfirmed, .duration,
+                "How long a change of sshd, firewall or network may stand before a fresh login confirms it; then the node puts back what was there"
+            ),
+        ]
     }
 }
 

@@ -105,5 +105,8 @@ extension Lab {
         try await end(record, cgroup)
         forgetInNspawn(record, root: node.root)
         await cgroup.remove()
+        // The kernel takes the network away in its own time; a boot before that would find the link taken.
+        let link = "/sys/class/net/\(LabNames.link(machine: record.machine))"
+        for _ in 0..<200 where LabFiles.exists(link) { try await Task.sleep(for: .milliseconds(10)) }
     }
 }

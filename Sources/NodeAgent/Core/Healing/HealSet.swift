@@ -60,7 +60,7 @@ struct HealSet: Codable, Sendable {
         case .ended(let outcome):
             if outcome.status == .stuck, running[record.segment]?.isConducted == true { stuck = record.segment }
             running[record.segment] = nil
-        case .started, .rollingBack, .compensating, .note: break
+        case .started, .rollingBack, .compensating, .note, .awaitingConfirmation: break
         }
         // What a segment that still runs has done is read from the journal again.
         through = running.values.map { $0.accepted - 1 }.min() ?? max(through, record.sequence)

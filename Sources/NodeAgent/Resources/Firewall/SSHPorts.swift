@@ -7,8 +7,17 @@ enum SSHPorts {
     /// An sshd that serves one session is a child of that one and does not count: it may hold ports that its user
     /// forwards.
     static func current() -> [Int] {
+        let ports = Set(listening().values).union(socketUnitPorts())
+        return ports.isEmpty ? [22] : ports.sorted()
+    }
+
+    /// The same sockets by the kernel's names; others after sshd has read its configuration again.
+    static func sockets() -> Set<String> { Set(listening().keys) }
+
+    /// Port by socket, of the sshd that systemd started.
+    private static func listening() -> [String: Int] {
         let listening = listeners()
-        var ports = Set(socketUnitPorts())
+        var found: [String: Int] = [:]
         for name in directoryNames("/proc") ?? [] where name.allSatisfy(\.isNumber) {
             let status = text("/proc/\(name)/stat")
             guard status.contains("(sshd)"),
@@ -16,11 +25,11 @@ enum SSHPorts {
             else { continue }
             for descriptor in directoryNames("/proc/\(name)/fd") ?? [] {
                 if let inode = link("/proc/\(name)/fd/\(descriptor)"), let port = listening[inode] {
-                    ports.insert(port)
+                    found[inode] = port
                 }
             }
         }
-        return ports.isEmpty ? [22] : ports.sorted()
+        return found
     }
 
     /// Port by `socket:[INODE]`, of TCP sockets in state LISTEN.

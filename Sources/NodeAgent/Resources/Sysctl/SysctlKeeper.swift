@@ -111,7 +111,7 @@ enum SysctlKeeper {
 }
 
 /// The kernel's id of this boot.
-func bootID() -> String {
+package func bootID() -> String {
     let bytes = (try? AtomicFile.read("/proc/sys/kernel/random/boot_id")) ?? nil
     return String(decoding: bytes ?? [], as: UTF8.self).filter { !$0.isWhitespace }
 }

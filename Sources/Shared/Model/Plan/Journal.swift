@@ -10,6 +10,9 @@ package enum ExecutionEvent: Hashable, Codable, Sendable {
     /// Something for people that changes nothing: progress is not journaled, notes are.
     case note(String)
     case ended(SegmentOutcome)
+    /// A change that could lock the administrator out stands, and goes back by itself unless a fresh login confirms
+    /// it within so many seconds.
+    case awaitingConfirmation(StepID, seconds: Double)
 }
 
 /// An event with its place in an agent's journal.

@@ -52,16 +52,20 @@ package struct Step: Hashable, Codable, Sendable {
     package var estimate: Double
     /// What undoes it when its segment fails later on, before T0.
     package var compensation: StepAction?
+    /// Seconds within which a fresh login has to confirm, else the node puts back what was there; nil where a mistake
+    /// cannot lock anybody out.
+    package var confirmWithin: Double?
 
     package init(
         id: StepID, phase: Phase, node: NodeName?, title: String, action: StepAction, requires: [StepID] = [],
         certainty: Certainty = .exact, reversal: Reversal, cancellation: Cancellation = .runsToCompletion,
         estimate: Double,
-        compensation: StepAction? = nil
+        compensation: StepAction? = nil, confirmWithin: Double? = nil
     ) {
         (self.id, self.phase, self.node, self.title, self.action) = (id, phase, node, title, action)
         (self.requires, self.certainty, self.reversal) = (requires, certainty, reversal)
         (self.cancellation, self.estimate, self.compensation) = (cancellation, estimate, compensation)
+        self.confirmWithin = confirmWithin
     }
 }
 
