@@ -61,7 +61,7 @@ extension OnNodes {
             #expect(plan.text.contains("goes back by itself unless a fresh login confirms it within 4"), "\(plan.all)")
             let applied = try await scene.bascule("apply", "--yes")
             #expect(applied.status == 0, "\(applied.all)")
-            try await Task.sleep(for: .seconds(5))
+            try await Task.sleep(for: .seconds(4.5))
             #expect(
                 try await scene.shell("n1", "sshd -T | grep maxauthtries; cat \(Self.sshd)")
                     == "maxauthtries 4\nMaxAuthTries 4")

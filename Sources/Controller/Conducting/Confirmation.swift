@@ -8,37 +8,37 @@ final class Confirmation: Sendable {
     private let session: FleetSession
     private let segment: Segment
     private let observer: RunObserver
-    /// Until when the node waits, by step; it goes back by itself after that.
-    private let waits = Mutex<[StepID: ContinuousClock.Instant]>([:])
+    private struct State {
+        /// Steps that a login is to prove, or has proved.
+        var begun: Set<StepID> = []
+        var finished: Set<StepID> = []
+    }
+    private let state = Mutex(State())
 
     init(session: FleetSession, segment: Segment, observer: @escaping RunObserver) {
         (self.session, self.segment, self.observer) = (session, segment, observer)
     }
 
-    /// How long refused logins have to be borne, because a change may yet go back; nil where nothing waits.
-    var patience: Duration? {
-        let last = waits.withLock { $0.values.max() }
-        guard let last else { return nil }
-        // Putting back takes its time too, and so does a restart of sshd.
-        return max(.zero, last + .seconds(15) - .now)
+    /// Set while logins may be refused by the very change that is to be proved: after so many seconds the node has put
+    /// back what was there. The connection may have broken before the node could say that it waits.
+    var unproven: Double? {
+        let finished = state.withLock { $0.finished }
+        return segment.steps.filter { !finished.contains($0.id) }.compactMap(\.confirmWithin).max()
     }
 
     /// Told by the node that a step waits. Called again when its journal is told again.
     func begin(_ step: StepID, seconds: Double) {
-        let isNew = waits.withLock { waits in
-            defer { waits[step] = waits[step] ?? .now + .seconds(seconds) }
-            return waits[step] == nil
-        }
-        if isNew { Task { await prove(step, until: .now + .seconds(seconds)) } }
+        guard state.withLock({ $0.begun.insert(step).inserted }) else { return }
+        Task { await prove(step, until: .now + .seconds(seconds)) }
     }
 
-    func end(_ step: StepID) { waits.withLock { $0[step] = nil } }
+    func end(_ step: StepID) { state.withLock { _ = $0.finished.insert(step) } }
 
     /// Pauses grow, and refused logins are few: what bans guessers must not ban the controller.
     private func prove(_ step: StepID, until deadline: ContinuousClock.Instant) async {
         var pause = Duration.milliseconds(500)
         var refusals = 0
-        while ContinuousClock.now < deadline, waits.withLock({ $0[step] != nil }) {
+        while ContinuousClock.now < deadline, !state.withLock({ $0.finished.contains(step) }) {
             do {
                 return try await session.overFreshLogin(segment.node) { link in
                     _ = try await link.ask(.confirm(self.segment.id, step))

@@ -62,10 +62,11 @@ struct SegmentDelivery: Sendable {
         }
         var lost: ContinuousClock.Instant?
         var pause = Duration.milliseconds(250)
+        var refused = 0
         while true {
             do {
                 let link = try await session.link(segment.node)
-                (lost, pause) = (nil, .milliseconds(250))
+                (lost, pause, refused) = (nil, .milliseconds(250), 0)
                 guard case .ended(let outcome) = try await ask(link, take) else {
                     throw BasculeError(.protocolViolation, "the agent did not say how the segment ended")
                 }
@@ -82,10 +83,12 @@ struct SegmentDelivery: Sendable {
                 pause = min(pause * 2, .seconds(8))
             } catch let error as BasculeError where error.code == "ssh-auth-failed" {
                 // The very change that waits may be what refuses: the node takes it back, and lets us in again.
-                guard let wait = confirmation.patience, wait > .zero else { throw error }
-                observer(.reconnecting(segment.node, error))
+                // Few tries: what bans guessers must not ban the controller.
+                guard let seconds = confirmation.unproven, refused < 4 else { throw error }
+                if refused == 0 { observer(.reconnecting(segment.node, error)) }
                 await session.drop(segment.node)
-                try await Task.sleep(for: max(.seconds(3), wait - .seconds(12)))
+                try await Task.sleep(for: .seconds(refused == 0 ? seconds + 3 : 5))
+                refused += 1
             }
         }
     }

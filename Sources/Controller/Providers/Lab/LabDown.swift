@@ -105,8 +105,10 @@ extension Lab {
         try await end(record, cgroup)
         forgetInNspawn(record, root: node.root)
         await cgroup.remove()
-        // The kernel takes the network away in its own time; a boot before that would find the link taken.
-        let link = "/sys/class/net/\(LabNames.link(machine: record.machine))"
-        for _ in 0..<200 where LabFiles.exists(link) { try await Task.sleep(for: .milliseconds(10)) }
+        // A connection that never ended keeps the network's namespace, and a boot would find its link taken.
+        let link = LabNames.link(machine: record.machine)
+        if LabFiles.exists("/sys/class/net/\(link)") {
+            _ = try await Command.run(["ip", "link", "delete", link], deadline: .seconds(10))
+        }
     }
 }
