@@ -145,7 +145,7 @@ extension OnNodes {
             run.kill9()
             try await scene.lab.cutPower("n1")
             _ = try await scene.lab.boot("n1")
-            let back = try await eventually(within: 30) { try await state() == before }
+            let back = try await eventually(within: 20) { try await state() == before }
             #expect(back, "what nobody confirmed before the power went is put back at the start")
             try await expectWhole(before)
         }

@@ -56,6 +56,8 @@ package enum Install {
         try Subprocess.require(
             ["systemctl", "enable", "--quiet", "bascule-agent.service"], "enabling the agent's unit")
         try Subprocess.require(["systemctl", "restart", "bascule-agent.service"], "starting the agent")
+        // The program and its user came by tools that do not flush: a power cut now must not take them away again.
+        sync()
         try waitForSocket(paths)
     }
 

@@ -14,7 +14,7 @@ enum FreshLogin {
         return below.map(\.began).min()
     }
 
-    struct Member {
+    struct Member: Equatable {
         var parent: pid_t
         /// `sshd`, or from OpenSSH 9.8 on also `sshd-session`.
         var isServer: Bool
