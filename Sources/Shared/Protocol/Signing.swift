@@ -104,7 +104,7 @@ extension Request {
         switch self {
         case .hello, .facts, .observe, .missingBlobs, .attach, .status, .journal, .snapshots, .backups, .outbox: false
         case .putBlob, .putSecrets, .submit, .command, .restore, .edge, .publicKey, .upgrade, .keepBackup, .leave,
-            .manifest, .hold, .release:
+            .manifest, .hold, .release, .confirm:
             true
         }
     }

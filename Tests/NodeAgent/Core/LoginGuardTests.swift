@@ -61,7 +61,6 @@ import Testing
         #expect(code { try next.confirm(segment, "step", peer: 1) } == .nothingToConfirm, "it comes too late")
         next.revertOverdue(house.services.context())
         #expect(access(file, F_OK) != 0 && !next.isPending)
-        #expect(next.refuted == [house.desired("risky").id])
     }
 
     @Test func afterARebootItGoesBackAtOnceAndWhatWasConfirmedStays() throws {
@@ -78,7 +77,6 @@ import Testing
         let after = try login(at: 1e12, boot: "second")
         after.recover(house.services.context())
         #expect(access(kept, F_OK) == 0 && !house.folder.exists("lost") && !after.isPending)
-        #expect(after.refuted == [house.desired("lost").id])
     }
 
     /// Over the real socket: the test's own process does not hang below an SSH server.
