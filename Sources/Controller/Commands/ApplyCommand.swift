@@ -87,8 +87,19 @@ struct ApplyCommand: AsyncParsableCommand {
         let first = try await Runner(
             session: session, contact: runner.contact, through: .provision, observer: runner.observer
         ).run(planned)
-        guard first.outcome == .stopped || first.outcome == .converged else { return first }
-        let refined = try await PlanMaker(session: session).make()
+        // A node that cannot be made, or given its agent, does not hold the others up; a migration needs them all.
+        let lost = planned.plan.steps.filter { $0.phase == .provision && first.results[$0.id]?.isGood == false }
+        let missing = Dictionary(
+            lost.compactMap { step in step.subject.flatMap { node in first.results[step.id]?.error.map { (node, $0) } }
+            },
+            uniquingKeysWith: { first, _ in first })
+        let others = session.usedNodes.filter { missing[$0] == nil }
+        guard
+            first.outcome == .stopped || first.outcome == .converged
+                || first.outcome == .failed && planned.plan.migration == nil && !others.isEmpty && !missing.isEmpty
+        else { return first }
+        var refined = try await PlanMaker(session: session, only: missing.isEmpty ? nil : others).make()
+        refined.unreachable.merge(missing) { $1 }
         let beyond = refined.plan.steps.filter { !approved.contains($0.id) }
         if !beyond.isEmpty, !yes {
             beyond.forEach { Terminal.say("  + \($0.title)") }

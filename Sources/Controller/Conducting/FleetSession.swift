@@ -26,7 +26,11 @@ package actor FleetSession {
     package nonisolated let epoch: Int
     var links: [NodeName: NodeLink] = [:]
     var welcomes: [NodeName: Welcome] = [:]
-    private var skews: [NodeName: Double] = [:]
+    var skews: [NodeName: Double] = [:]
+    /// Connections that this command made itself, and that another one may want.
+    var made: [NodeName: HolderOrder.Entry] = [:]
+    /// Nodes whose held connection turned out to be dead.
+    var heldInVain: Set<NodeName> = []
     private var labNodes: [ThrowawayNode]?
     private var keyBeingMade: Task<(secret: Secret, publicLine: String), any Error>?
 
@@ -153,92 +157,6 @@ package actor FleetSession {
     /// Whether the store has seen this node's agent.
     package nonisolated func isBootstrapped(_ node: NodeName) throws -> Bool { try store.node(node).machine != nil }
 
-    /// A connection to a node's agent, greeted; made once and kept for this command.
-    package func link(_ node: NodeName) async throws -> NodeLink {
-        if let known = links[node] { return known }
-        return try await open(node, asking: nil).link
-    }
-
-    /// Looks at resources. Where there is no connection yet the question travels with the greeting; its answer counts
-    /// only once the greeting's does.
-    package func observe(
-        _ resources: [DesiredResource], on node: NodeName, purposes: [SecretName: SecretPurpose]
-    ) async throws -> [Observation] {
-        let names = resources.reduce(into: Set<SecretName>()) { $0.formUnion($1.resource.secrets) }
-        var reply: Reply?
-        if links[node] == nil {
-            let (link, ticket) = try await open(node, asking: .observe(resources))
-            // The agent looked with the secrets that it had: if those are other ones, it looks again.
-            if let ticket {
-                if try holdsSecrets(names, node, purposes) {
-                    reply = try await link.answer(to: ticket)
-                } else {
-                    await link.forget(ticket)
-                }
-            }
-        }
-        if reply == nil {
-            try await giveSecrets(names, to: node, purposes: purposes)
-            reply = try await link(node).ask(.observe(resources))
-        }
-        guard case .observations(let seen)? = reply else {
-            throw BasculeError(.protocolViolation, "the agent answered something else than observations")
-        }
-        return seen
-    }
-
-    /// Connects, greets, and sends one more request in the same flight; the connection is kept for this command.
-    private func open(_ node: NodeName, asking: Request?) async throws -> (link: NodeLink, ticket: NodeLink.Ticket?) {
-        let made = try await connect(node, asking: asking)
-        // Another task of this command may have been faster: one connection is enough.
-        if let other = links[node] {
-            Task { await made.link.close() }
-            return (other, nil)
-        }
-        links[node] = made.link
-        welcomes[node] = made.welcome
-        skews[node] = made.welcome.clock.map { $0 - Date().timeIntervalSince1970 }
-        return (made.link, made.ticket)
-    }
-
-    /// Runs `body` over a connection with a login of its own, which is then closed: what is held proves nothing.
-    package func overFreshLogin(_ node: NodeName, _ body: @Sendable (NodeLink) async throws -> Void) async throws {
-        let link = try await connect(node, asking: nil).link
-        do { try await body(link) } catch {
-            await link.close()
-            throw error
-        }
-        await link.close()
-    }
-
-    /// A new connection to a node's agent, greeted, with the machine's identity checked.
-    private func connect(
-        _ node: NodeName, asking: Request?
-    ) async throws -> (link: NodeLink, welcome: Welcome, ticket: NodeLink.Ticket?) {
-        let record = try store.node(node)
-        let place = Place.node(name: node.rawValue, subject: nil)
-        guard record.machine != nil, let endpoint = try await endpoint(node) else {
-            throw BasculeError(
-                .notBootstrapped, "the node has no agent yet", at: place,
-                hint: "bascule node bootstrap \(node) --yes, or let bascule apply do it")
-        }
-        let login = SSHLogin(
-            user: "bascule", identities: [.key(try await fleetKey().secret, name: "the fleet's key")],
-            hostKeys: .pinned(try await pins(node)))
-        let link = try await NodeLink.open(
-            node, endpoint, login: login, greeting: try greeting(node, machine: record.machine, key: record.sealingKey))
-        let tickets: [NodeLink.Ticket]
-        let welcome: Welcome
-        do {
-            tickets = try await link.send(asking.map { [$0] } ?? [])
-            welcome = try await link.welcome()
-        } catch {
-            await link.close()
-            throw error
-        }
-        return (link, welcome, tickets.first)
-    }
-
     /// Forgets a connection that broke, so that the next use makes another.
     package func drop(_ node: NodeName) async {
         await links.removeValue(forKey: node)?.close()
@@ -259,9 +177,10 @@ package actor FleetSession {
     /// Seconds. NTP keeps nodes within milliseconds; what a slow connection adds stays well below.
     package static let toleratedSkew = 5.0
 
-    /// Ends all connections.
+    /// Ends all connections. Those that this command made go on in the connection holder, for the next command.
     package func close() async {
         for link in links.values { await link.close() }
         links = [:]
+        await hold()
     }
 }

@@ -212,19 +212,20 @@ package actor NodeLink {
     }
 
     /// The greeting, before everything else that is sent; empty once it is on its way.
-    private func greetingFrame() throws -> [UInt8] {
+    private func greetingFrame(patience: Duration? = nil) throws -> [UInt8] {
         if isGreetingSent { return [] }
         isGreetingSent = true
         let hello = Request.hello(greeting.hello)
-        waiting[0] = Waiting(onEvent: nil, patience: hello.patience)
+        waiting[0] = Waiting(onEvent: nil, patience: patience ?? hello.patience)
         watch()
         return try Wire.frame(.request, id: 0, hello)
     }
 
-    /// Sends the greeting and requests that change nothing in one flight, without waiting for any answer.
-    package func send(_ requests: [Request] = []) throws -> [Ticket] {
+    /// Sends the greeting and requests that change nothing in one flight, without waiting for any answer. `patience` is
+    /// for the greeting.
+    package func send(_ requests: [Request] = [], patience: Duration? = nil) throws -> [Ticket] {
         if let failure { throw failure }
-        var (tickets, bytes): ([Ticket], [UInt8]) = ([], try greetingFrame())
+        var (tickets, bytes): ([Ticket], [UInt8]) = ([], try greetingFrame(patience: patience))
         for request in requests {
             let (ticket, frame) = try enter(request, nil)
             tickets.append(ticket)

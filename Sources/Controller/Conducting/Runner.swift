@@ -92,28 +92,42 @@ package struct Runner: Sendable {
 
     private func runPhases(_ planned: Planned, _ run: RunID, _ report: inout RunReport) async throws {
         let phases = planned.plan.phases
+        var lost: Set<NodeName> = []
         for phase in phases where !(phase.isConducted && phase != phases.first(where: \.isConducted)) {
             if let through, phase > through {
+                guard report.outcome == .converged else { return }
                 report.outcome = .stopped
                 report.reason = "stopped before \(phase.rawValue), as --through \(through.rawValue) says"
                 return
             }
-            let steps = planned.plan.steps.filter { phase.isConducted ? $0.phase.isConducted : $0.phase == phase }
+            let all = planned.plan.steps.filter { phase.isConducted ? $0.phase.isConducted : $0.phase == phase }
+            let steps = all.filter { step in step.subject.map { !lost.contains($0) } ?? true }
+            for step in all where !steps.contains(where: { $0.id == step.id }) {
+                report.results[step.id] = StepResult(.skipped, "an earlier phase failed on \(step.subject ?? "it")")
+            }
+            if steps.isEmpty { continue }
             observer(.phase(phase, steps: steps.count))
+            let before = report.outcome
             let results =
                 phase.isConducted
                 ? try await conduct(steps, planned, run, &report) : try await converge(phase, steps, planned, run)
             report.results.merge(results) { $1 }
             Failpoint.hit("controller.phase.ended")
-            if report.outcome != .converged { return }
+            if report.outcome != before { return }
             let bad = steps.filter { results[$0.id].map { !$0.isGood } ?? true }
-            if let first = bad.first {
+            guard let first = bad.first else { continue }
+            if report.outcome == .converged {
                 report.outcome = .failed
                 report.reason =
                     "\(first.title): \(results[first.id]?.error?.message ?? results[first.id]?.summary ?? "not reached")"
+            }
+            // What a migration copies needs every node; configuration of the others does not need the one that failed.
+            guard phase < .install || planned.plan.migration == nil, bad.allSatisfy({ $0.subject != nil }) else {
                 return
             }
+            lost.formUnion(bad.compactMap(\.subject))
         }
+        guard report.outcome == .converged else { return }
         if planned.plan.phases.contains(.finish) { try session.store.set(.finished) }
     }
 
@@ -276,6 +290,14 @@ package struct Runner: Sendable {
 }
 
 extension Step {
+    /// The node that it is about, whoever does it.
+    package var subject: NodeName? {
+        switch action {
+        case .provision(let node), .bootstrap(let node): node
+        default: node
+        }
+    }
+
     /// The secrets that carrying it out, or undoing it, needs.
     var secrets: Set<SecretName> { action.secrets.union(compensation?.secrets ?? []) }
 

@@ -30,8 +30,10 @@ package actor SSHSession {
 
     isolated deinit { core = nil }
 
-    /// Whether the connection stands, as far as is known.
-    package var isOpen: Bool { core.map { !$0.socket.ended && $0.socket.failure == nil } ?? false }
+    /// Whether the connection stands, as far as this machine knows.
+    package var isOpen: Bool {
+        core.map { !$0.socket.ended && $0.socket.failure == nil && !$0.socket.isHungUp } ?? false
+    }
 
     /// Says goodbye and frees everything; requests under way fail with `ssh-disconnected`. Closing twice is fine.
     package func close() {

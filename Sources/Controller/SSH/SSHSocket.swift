@@ -47,6 +47,13 @@ final class SSHSocket: @unchecked Sendable {
     /// What the peer said before, or instead of, its banner.
     var said: String? { banner.said }
 
+    /// Whether the peer has closed, whatever of it is still unread. Known also while nobody reads.
+    var isHungUp: Bool {
+        // POLLRDHUP, which the C importer leaves out without _GNU_SOURCE.
+        var watched = pollfd(fd: source.descriptor, events: 0x2000, revents: 0)
+        return poll(&watched, 1, 0) == 1
+    }
+
     func beginTurn() { turnLeft = SSHSocket.turn }
 
     func fail(_ error: BasculeError) {

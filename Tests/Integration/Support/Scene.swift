@@ -67,11 +67,14 @@ final class Scene: Sendable {
 
     // MARK: - The program
 
+    /// Seconds for which the program holds connections. None, so that nothing of one test is there in the next.
+    @TaskLocal static var hold = "0"
+
     /// What the program's environment is; its home and store are the scene's.
     func environment(_ failpoint: String? = nil) -> [String: String?] {
         [
             "XDG_STATE_HOME": "\(folder)/state", "HOME": folder, "BASCULE_AGENTS": Program.agents,
-            "BASCULE_FAILPOINT": failpoint, "CI": nil,
+            "BASCULE_FAILPOINT": failpoint, "CI": nil, "BASCULE_HOLD": Scene.hold,
         ]
     }
 

@@ -42,6 +42,27 @@ package enum Command {
         }
     }
 
+    /// Starts a program that outlives this one: without terminal, output or environment, in a session of its own.
+    /// - Parameter stdin: handed over before this returns.
+    package static func detach(_ argv: [String], stdin: [UInt8]) throws {
+        let input = try Spawn.pipe()
+        let nothing = ProcessInfo.processInfo.environment.mapValues { _ in String?.none }
+        defer { close(input.writing) }
+        do {
+            defer { close(input.reading) }
+            _ = try Spawn.start(argv, environment: nothing, descriptors: (input.reading, -1, -1), group: .session)
+        }
+        var rest = stdin[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { write(input.writing, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else {
+                throw BasculeError(.inputOutput, "\(argv[0]) does not read its input", cause: lastError())
+            }
+            rest = rest.dropFirst(count)
+        }
+    }
+
     /// Whether a program of this name is in `PATH` or a system administrator's directory.
     package static func exists(_ program: String) -> Bool {
         let path = ProcessInfo.processInfo.environment["PATH"] ?? ""
