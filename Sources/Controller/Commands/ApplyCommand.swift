@@ -41,7 +41,7 @@ struct ApplyCommand: AsyncParsableCommand {
         var planned = try await PlanMaker(session: session).make()
         if let planFile {
             planned.plan = try PlanFile.read(planFile, session: session)
-        } else {
+        } else if !planned.plan.steps.isEmpty {
             try session.store.save(planned.plan)
         }
         for (node, error) in planned.unreachable.sorted(by: { $0.key < $1.key }) {

@@ -26,7 +26,7 @@ struct PlanCommand: AsyncParsableCommand {
         let only = on?.split(separator: ",").map { NodeName(String($0)) }
         let planned = try await PlanMaker(session: session, only: only).make()
         await session.close()
-        try session.store.save(planned.plan)
+        if !planned.plan.steps.isEmpty || out != nil { try session.store.save(planned.plan) }
         if output.json {
             try Terminal.json(planned.plan)
         } else {

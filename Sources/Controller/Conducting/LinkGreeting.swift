@@ -44,7 +44,7 @@ package struct LinkGreeting: Sendable {
         guard frame.kind == .reply, frame.id == 0 else {
             throw BasculeError(.forgedReply, "the agent answered before it was greeted")
         }
-        switch try Wire.decode(Reply.self, from: frame.body) {
+        switch try Reply.decoded(from: frame.body) {
         case .refused(let error): throw error
         case .welcome(let welcome):
             guard machine == nil || machine == welcome.machine, sealingKey == nil || sealingKey == welcome.sealingKey

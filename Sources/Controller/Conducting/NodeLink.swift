@@ -113,7 +113,7 @@ package actor NodeLink {
             guard let entry = waiting[frame.id], entry.early == nil else {
                 throw BasculeError(.protocolViolation, "an agent answered what was not asked")
             }
-            let reply = try Wire.decode(Reply.self, from: frame.body)
+            let reply = try Reply.decoded(from: frame.body)
             let result: Result<Reply, any Error> =
                 if case .refused(let error) = reply {
                     .failure(error.placed(at: .node(name: node.rawValue, subject: nil)))
@@ -204,7 +204,7 @@ package actor NodeLink {
         let bytes =
             request.isMutating
             ? try Frame(.signed, id: id, body: try greeting.sign(request).encoded).encoded()
-            : try Wire.frame(.request, id: id, request)
+            : try request.frame(id: id)
         let first = try greetingFrame()
         waiting[id] = Waiting(onEvent: onEvent, patience: request.patience)
         watch()
@@ -218,7 +218,7 @@ package actor NodeLink {
         let hello = Request.hello(greeting.hello)
         waiting[0] = Waiting(onEvent: nil, patience: patience ?? hello.patience)
         watch()
-        return try Wire.frame(.request, id: 0, hello)
+        return try hello.frame(id: 0)
     }
 
     /// Sends the greeting and requests that change nothing in one flight, without waiting for any answer. `patience` is

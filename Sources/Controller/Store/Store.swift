@@ -31,7 +31,8 @@ package struct Store: Sendable {
             try database.execute(sql: "PRAGMA journal_mode = WAL")
             try database.execute(sql: "PRAGMA synchronous = FULL")
         }
-        let size = try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int
+        var status = stat()
+        let size = stat(path, &status) == 0 ? Int(status.st_size) : nil
         let existed = size != nil
         // SQLite would take an empty file for a new database. Only a first start that was killed leaves one, before the key.
         if size == 0, Vault.hasKey(beside: path) {

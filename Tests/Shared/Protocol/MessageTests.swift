@@ -72,10 +72,12 @@ import Testing
     @Test(arguments: Samples.requests.indices) func everyRequestComesBack(index: Int) throws {
         let request = Samples.requests[index]
         #expect(try Wire.decode(Request.self, from: Wire.encode(request)) == request)
+        #expect(try request.encoded() == Wire.encode(request), "the short way writes the same")
     }
 
     @Test(arguments: Samples.replies.indices) func everyReplyComesBack(index: Int) throws {
         let reply = Samples.replies[index]
+        #expect(try Reply.decoded(from: Wire.encode(reply)) == reply)
         #expect(try Wire.decode(Reply.self, from: Wire.encode(reply)) == reply)
     }
 

@@ -53,15 +53,15 @@ struct FleetChecks {
     /// A file of the fleet's folder that must be there, and nothing else: no folder, no device, no link that leads out.
     @discardableResult
     func file(_ path: String, what: String, at span: Span, _ fleet: Fleet) -> Bool {
-        let folder = URL(fileURLWithPath: fleet.folder).resolvingSymlinksInPath().path
-        let whole = URL(fileURLWithPath: fleet.folder + "/" + path).resolvingSymlinksInPath().path
-        guard let attributes = try? FileManager.default.attributesOfItem(atPath: whole) else {
+        let folder = Document.resolved(fleet.folder)
+        let whole = Document.resolved(fleet.folder + "/" + path)
+        guard let isFile = Document.isRegularFile(whole) else {
             reader.error(
                 .fleetMissingFile, "\(what) \(quoted(path)) is not there", at: span,
                 hint: "paths are relative to the fleet file's folder")
             return false
         }
-        guard attributes[.type] as? FileAttributeType == .typeRegular else {
+        guard isFile else {
             reader.error(.fleetMissingFile, "\(what) \(quoted(path)) is not a file", at: span)
             return false
         }

@@ -37,13 +37,14 @@ struct Document {
     /// A file's text, or the reason why it cannot be one.
     static func read(path: String) -> Result<String, BasculeError> {
         let place = Place.file(path: path, line: 1, column: 1)
-        guard let attributes = try? FileManager.default.attributesOfItem(atPath: resolved(path)) else {
+        // Not FileManager's attributes: they ask for the names of owner and group, and whoever serves those.
+        guard let isFile = isRegularFile(path) else {
             return .failure(
                 BasculeError(
                     .inputOutput, "cannot read \(quoted(path))", at: place,
                     hint: "give the file with -f, or write one with `bascule init`"))
         }
-        guard attributes[.type] as? FileAttributeType == .typeRegular else {
+        guard isFile else {
             return .failure(BasculeError(.inputOutput, "\(quoted(path)) is not a file", at: place))
         }
         do {
@@ -58,8 +59,18 @@ struct Document {
         }
     }
 
-    private static func resolved(_ path: String) -> String {
-        URL(fileURLWithPath: path).resolvingSymlinksInPath().path
+    /// Without links; a path that leads nowhere stays as it is.
+    static func resolved(_ path: String) -> String {
+        guard let whole = realpath(path, nil) else { return path }
+        defer { free(whole) }
+        return String(cString: whole)
+    }
+
+    /// nil where there is nothing.
+    static func isRegularFile(_ path: String) -> Bool? {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return nil }
+        return status.st_mode & S_IFMT == S_IFREG
     }
 
     private static func flaw(of text: String) -> YAMLProblem? {
