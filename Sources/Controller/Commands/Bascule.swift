@@ -1,4 +1,5 @@
 import ArgumentParser
+import BasculeConducting
 import BasculeModel
 import BasculeProtocol
 import Foundation
@@ -45,6 +46,7 @@ package struct Bascule: AsyncParsableCommand {
     /// Parses the command line, runs the command, and ends the process with the command's exit status.
     package static func start() async -> Never {
         signal(SIGPIPE, SIG_IGN)
+        FileLimit.raise()
         do {
             var command = try parsed()
             if var asynchronous = command as? any AsyncParsableCommand {

@@ -46,11 +46,14 @@ struct NowScreen: Encodable {
     static func make(_ session: FleetSession) async throws -> NowScreen {
         var statuses: [NodeName: AgentStatus] = [:]
         var silent: [String] = []
-        for node in session.usedNodes where try session.isBootstrapped(node) {
-            do {
-                guard case .status(let status) = try await session.link(node).ask(.status) else { continue }
-                statuses[node] = status
-            } catch { silent.append("\(node): \(BasculeError.wrapping(error, "no answer").message)") }
+        let nodes = try session.usedNodes.filter { try session.isBootstrapped($0) }
+        let answers = await session.statuses(of: nodes)
+        for node in nodes {
+            switch answers[node] {
+            case .success(let status)?: statuses[node] = status
+            case .failure(let error)?: silent.append("\(node): \(error.message)")
+            case nil: break
+            }
         }
         return judge(session.fleet, statuses, silent, state: try session.store.migrationState())
     }

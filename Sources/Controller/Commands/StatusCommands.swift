@@ -19,11 +19,14 @@ struct StatusCommand: AsyncParsableCommand {
     func run() async throws {
         let session = try options.session()
         var failed = false
+        let statuses = await session.statuses(of: session.usedNodes)
         for node in session.usedNodes {
             var row = Row(node: node.rawValue)
-            do {
-                if case .status(let status) = try await session.link(node).ask(.status) { row.status = status }
-            } catch { row.error = BasculeError.wrapping(error, "no answer") }
+            switch statuses[node] {
+            case .success(let status)?: row.status = status
+            case .failure(let error)?: row.error = error
+            case nil: break
+            }
             failed = failed || row.error != nil
             if output.json { try Terminal.json(row) } else { show(row) }
         }

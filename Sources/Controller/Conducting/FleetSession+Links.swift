@@ -121,6 +121,33 @@ extension FleetSession {
         }
     }
 
+    /// What the agents of these nodes are and do, all asked at once: a silent one holds up nobody else.
+    package func statuses(of nodes: [NodeName]) async -> [NodeName: Result<AgentStatus, BasculeError>] {
+        await withTaskGroup(of: Answered.self) { group in
+            for node in nodes { group.addTask { await self.status(of: node) } }
+            var found: [NodeName: Result<AgentStatus, BasculeError>] = [:]
+            for await answered in group { found[answered.node] = answered.result }
+            return found
+        }
+    }
+
+    /// A type of its own: an optimized build (Swift 6.3) damages a tuple with a `Result` on its way out of a task group.
+    private struct Answered: Sendable {
+        var node: NodeName
+        var result: Result<AgentStatus, BasculeError>
+    }
+
+    private func status(of node: NodeName) async -> Answered {
+        do {
+            guard case .status(let status) = try await link(node).ask(.status) else {
+                throw BasculeError(.protocolViolation, "the agent answered something else than its status")
+            }
+            return Answered(node: node, result: .success(status))
+        } catch {
+            return Answered(node: node, result: .failure(BasculeError.wrapping(error, "no answer")))
+        }
+    }
+
     // MARK: - Connections that outlive a command
 
     /// The connection holder of this fleet, if connections are held at all and there is something to log in with.

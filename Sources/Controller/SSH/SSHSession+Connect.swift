@@ -60,8 +60,11 @@ extension SSHSession {
     }
 
     private func startOnce(_ login: SSHLogin, _ deadline: inout Instant) async throws {
-        try await loop.logins.enter(endpoint, loop, until: deadline, on: self)
-        defer { loop.logins.leave(endpoint) }
+        // The deadline is the peer's: waiting for our own other logins is not counted.
+        let asked = ContinuousClock.now
+        let slot = try await loop.logins.enter(endpoint, loop, on: self)
+        deadline += .now - asked
+        defer { loop.logins.leave(slot, loop) }
         let core = try SSHCore(descriptor: try await dial(until: deadline), loop: loop)
         self.core = core
         try core.prefer(hostKeys: Algorithms.hostKeys(preferring: login.hostKeys.pins.map(\.type)))

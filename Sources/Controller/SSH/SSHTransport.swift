@@ -18,29 +18,51 @@ package final class SSHTransport: Sendable {
     }
 }
 
-/// At most so many logins under way at one server: sshd's default `MaxStartups` begins to drop at 10.
+/// Logins under way: at most 8 at one address, as sshd's default `MaxStartups` begins to drop at 10; and at most 32 in
+/// all, as several addresses may be one server, and as more only make each of them slower on this machine.
+///
+/// A slot is for the work of a login. Who has held one for long waits for a peer that is far away, silent or hostile,
+/// and gives it up to those behind.
 final class LoginSlots: @unchecked Sendable {
     static let perServer = 8
-    private var busy: [SSHEndpoint: (count: Int, list: WaitList)] = [:]
+    static let inAll = 32
+    static let patience = Duration.seconds(2)
 
-    func enter(
-        _ server: SSHEndpoint, _ loop: SSHLoop, until deadline: ContinuousClock.Instant, on actor: isolated any Actor
-    )
-        async throws
-    {
-        while let entry = busy[server], entry.count >= LoginSlots.perServer {
-            if ContinuousClock.now >= deadline { throw SSHFailure.late("earlier logins at the same server") }
-            try await entry.list.wait(until: deadline, on: actor)
-        }
-        busy[server, default: (0, WaitList(loop: loop))].count += 1
+    /// A place among the logins under way; nothing happens when it is left twice.
+    final class Slot {
+        fileprivate let server: SSHEndpoint
+        fileprivate var timer: UInt64?
+        fileprivate var isLeft = false
+        fileprivate init(_ server: SSHEndpoint) { self.server = server }
     }
 
-    func leave(_ server: SSHEndpoint) {
-        guard var entry = busy[server] else { return }
-        entry.count -= 1
-        busy[server] = entry.count == 0 && entry.list.isEmpty ? nil : entry
-        // All of them: one that has given up meanwhile must not swallow the slot.
-        entry.list.wakeAll()
+    private var busy: [SSHEndpoint: Int] = [:]
+    private var total = 0
+    private var list: WaitList?
+
+    /// Waits for its turn, however long that takes: every slot is given up in time.
+    func enter(_ server: SSHEndpoint, _ loop: SSHLoop, on actor: isolated any Actor) async throws -> Slot {
+        let list = list ?? WaitList(loop: loop)
+        self.list = list
+        while total >= LoginSlots.inAll || busy[server, default: 0] >= LoginSlots.perServer {
+            try await list.wait(until: nil, on: actor)
+        }
+        busy[server, default: 0] += 1
+        total += 1
+        let slot = Slot(server)
+        slot.timer = loop.after(.now + LoginSlots.patience) { self.leave(slot, loop) }
+        return slot
+    }
+
+    func leave(_ slot: Slot, _ loop: SSHLoop) {
+        guard !slot.isLeft else { return }
+        slot.isLeft = true
+        if let timer = slot.timer { loop.cancelTimer(timer) }
+        total -= 1
+        let left = busy[slot.server, default: 1] - 1
+        busy[slot.server] = left > 0 ? left : nil
+        // All of them: one that has given up meanwhile, or waits for another server, must not swallow the slot.
+        list?.wakeAll()
     }
 }
 

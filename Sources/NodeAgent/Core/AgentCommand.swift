@@ -32,7 +32,10 @@ package enum AgentCommand {
 
     /// The process's exit status.
     package static func run(_ arguments: [String]) async -> Int32 {
-        let paths = AgentPaths()
+        // `daemon` and `connect` take folders of their own: several agents on one machine, for measuring.
+        let paths =
+            ["daemon", "connect"].contains(arguments.first) && arguments.count == 3
+            ? AgentPaths(state: arguments[1], runtime: arguments[2]) : AgentPaths()
         do {
             switch arguments.first {
             case "daemon": try await AgentServer(paths: paths).run()
