@@ -21,6 +21,7 @@ sys.dont_write_bytecode = True
 
 import engine
 import postgres
+import scale
 from nodes import Nodes
 from tools import Failure, say, stop_politely
 
@@ -29,9 +30,10 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", choices=["engine", "postgres"], help="measure only this")
+    parser.add_argument("--only", choices=["engine", "speed", "scale", "postgres"], help="measure only this")
     parser.add_argument("--rounds", type=int, default=3, help="of the long measurements (3)")
     parser.add_argument("--idle-rounds", type=int, default=15, help="of the runs with nothing to do (15)")
+    parser.add_argument("--nodes", default="4,50,500", help="how many nodes the curve has (4,50,500)")
     parser.add_argument("--rows", type=int, default=2_000_000, help="of the database (2000000)")
     parser.add_argument("--watch", type=int, default=30, help="seconds to watch idle agents (30)")
     parser.add_argument("--bascule", default=os.environ.get("BASCULE", ROOT / "dist/bascule"))
@@ -65,13 +67,35 @@ def measure_engine(options, folder, agents, agent):
         nodes.down()
 
 
+def measure_speed(options, folder, agents):
+    """Four settled nodes: nothing to do, near, far and many. Without the long measurements from blank."""
+    nodes = Nodes(options.bascule, folder, agents)
+    nodes.down()
+    four = ["n1", "n2", "n3", "n4"]
+    try:
+        nodes.up(*four)
+        nodes.warm(*four)
+        nodes.bootstrap(*four)
+        engine.settle(nodes, four)
+        rows = []
+        if options.only != "scale":
+            say("nothing to do")
+            rows += engine.nothing_to_do(nodes, four, options.idle_rounds)
+        if options.only != "speed":
+            say("many nodes")
+            rows += scale.curve(nodes, four, [int(n) for n in options.nodes.split(",")], options.rounds)
+        return rows
+    finally:
+        nodes.down()
+
+
 def table(rows):
     lines = [("", "bascule", "against", "ratio", "goal", "")]
     for line in rows:
         unit, word = line["unit"], "met" if line["met"] else "MISSED"
         if "reference" in line:
             figures = (f"{line['bascule']:.3f} {unit}", f"{line['reference']:.3f} {unit}", f"{line['ratio']:.2f}")
-            lines.append((line["what"], *figures, f"≤ {line['goal']:.1f} {word}", line["note"]))
+            lines.append((line["what"], *figures, f"≤ {line['goal']:g} {word}", line["note"]))
         else:
             goal = f"≤ {line['goal']} {unit} {word}"
             lines.append((line["what"], f"{line['bascule']:.2f} {unit}", "", "", goal, line["note"]))
@@ -105,9 +129,11 @@ def main():
         folder = tempfile.mkdtemp(prefix="bascule-bench-", dir="/tmp")
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         os.chmod(folder, 0o755)
-        if options.only != "postgres":
+        if options.only in (None, "engine"):
             rows += measure_engine(options, folder, agents, agent)
-        if options.only != "engine":
+        if options.only in (None, "scale", "speed"):
+            rows += measure_speed(options, folder, agents)
+        if options.only in (None, "postgres"):
             say("PostgreSQL")
             reachable = pathlib.Path(folder) / "agent"
             shutil.copy(agent, reachable)

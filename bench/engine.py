@@ -2,11 +2,15 @@
 
 import json
 import os
+import pathlib
+import subprocess
+import sys
 import time
 
 from nodes import PACKAGES
 from tools import Failure, limit, median, row, run, say, timed
 
+TOOLS = pathlib.Path(__file__).resolve().parent.parent / "Tests/Support/faults"
 RAW = "export DEBIAN_FRONTEND=noninteractive; apt-get -q update && apt-get -q -y --no-install-recommends install "
 
 
@@ -33,25 +37,62 @@ def from_blank(nodes, pairs):
 
 
 def nothing_to_do(nodes, names, rounds):
-    """One node and all of them, each time beside one `ssh node true`."""
+    """One node and all of them, each time beside one `ssh node true`: alone, far away, and with held connections."""
     one, all = nodes.fleet(names[0]), nodes.fleet(*names)
-    commands = {
-        "ssh": nodes.ssh(names[0], "true"), "one": nodes.apply(one), "four": nodes.apply(all),
-    }
-    seconds = {key: [] for key in commands}
-    cpu = {key: [] for key in commands}
+    seconds = turns(nodes, rounds, {"ssh": nodes.ssh(names[0], "true"), "one": nodes.apply(one), "four": nodes.apply(all)})
+    rows = [
+        row("nothing to do, 44 entries, 1 node", seconds["one"], seconds["ssh"], 0.7, note="ssh node true"),
+        row(f"nothing to do, 44 entries, {len(names)} nodes", seconds["four"], seconds["ssh"], 1.0, note="ssh node true"),
+    ]
+    rows.append(far_away(nodes, names[0], max(rounds // 2, 5), seconds))
+    held = {**nodes.environment, "BASCULE_HOLD": "600"}
+    # The holder ends by itself when its store is gone.
+    run(nodes.apply(all), env=held)
+    time.sleep(2)
+    commands = {"ssh": nodes.ssh(names[0], "true"), "held": nodes.apply(one), "all": nodes.apply(all)}
+    seconds = turns(nodes, rounds, commands, held)
+    note = "ssh node true"
+    rows.append(row("the same, connection held, 1 node", seconds["held"], seconds["ssh"], 0.15, note=note))
+    rows.append(row(f"the same, connections held, {len(names)} nodes", seconds["all"], seconds["ssh"], 1.0, note=note))
+    return rows
+
+
+def turns(nodes, rounds, commands, environment=None):
+    """Seconds of each command, all of them in turn."""
+    seconds, cpu = {key: [] for key in commands}, {key: [] for key in commands}
     for _ in range(rounds):
         for key, command in commands.items():
-            wall, used, _ = timed(command)
+            wall, used, _ = timed(command, env=environment or nodes.environment)
             seconds[key].append(wall)
             cpu[key].append(used)
     for key, values in seconds.items():
         say(f"  {key}: median {median(values):.3f} s, best {min(values):.3f} s, CPU here {median(cpu[key]):.3f} s")
-    ssh = seconds["ssh"]
-    return [
-        row("nothing to do, 44 entries, 1 node", seconds["one"], ssh, 1.0, note="ssh node true"),
-        row(f"nothing to do, 44 entries, {len(names)} nodes", seconds["four"], ssh, 1.5, note="ssh node true"),
-    ]
+    return seconds
+
+
+FAR = 80
+
+
+def far_away(nodes, name, rounds, near):
+    """How many round trips a command waits for, told from how much longer it takes over a line that adds 80 ms."""
+    port = 21880
+    node = nodes.nodes[name]
+    proxy = subprocess.Popen([sys.executable, TOOLS / "latency-proxy.py", str(port), node["address"], "22", str(FAR)])
+    try:
+        time.sleep(0.5)
+        path = nodes.fleet(name)
+        text = path.read_text().replace(f"address: {node['address']},", f"address: 127.0.0.1, port: {port},")
+        far = path.with_name(f"far-{name}.yaml")
+        far.write_text(text)
+        commands = {"ssh": nodes.ssh(name, "true", port=port, address="127.0.0.1"), "one": nodes.apply(far)}
+        seconds = turns(nodes, rounds, commands)
+    finally:
+        proxy.terminate()
+        proxy.wait()
+    trips = {key: (min(seconds[key]) - min(near[key])) * 1000 / FAR for key in commands}
+    note = f"ssh node true waits for {trips['ssh']:.1f}; the proxy's own connection is one more for both"
+    # A tenth of a round trip is what the measurement itself wavers by.
+    return limit(f"round trips, nothing to do, +{FAR} ms", trips["one"], round(trips["ssh"] + 1.1, 1), "round trips", note)
 
 
 AGENT = """

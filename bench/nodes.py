@@ -26,7 +26,8 @@ class Nodes:
 
     def __init__(self, bascule, folder, agents):
         self.bascule, self.folder = bascule, pathlib.Path(folder)
-        self.environment = {**os.environ, "BASCULE_AGENTS": str(agents)}
+        # Connections are held only where that is what is measured.
+        self.environment = {**os.environ, "BASCULE_AGENTS": str(agents), "BASCULE_HOLD": "0"}
         self.key = self.folder / "key"
         self.known = self.folder / "known_hosts"
         self.nodes = {}
@@ -48,12 +49,17 @@ class Nodes:
     def down(self, *names):
         self.lab("down", *names)
 
-    def ssh(self, name, *command):
+    def inside(self, name, *command):
+        """The command line that runs a program on a node as root, without SSH."""
+        return [self.bascule, "lab", "exec", "--lab", LAB, name, "--", *command]
+
+    def ssh(self, name, *command, port=None, address=None):
         """The command line of OpenSSH for a command on a node, without a shared connection."""
         return [
             "ssh", "-F", "none", "-i", str(self.key), "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes",
             "-o", "ControlMaster=no", "-o", "ControlPath=none", "-o", "StrictHostKeyChecking=yes",
-            "-o", f"UserKnownHostsFile={self.known}", f"root@{self.nodes[name]['address']}", *command,
+            "-o", f"UserKnownHostsFile={self.known}", "-o", f"HostKeyAlias={self.nodes[name]['address']}",
+            *(["-p", str(port)] if port else []), f"root@{address or self.nodes[name]['address']}", *command,
         ]
 
     def warm(self, first, *others):
@@ -76,7 +82,14 @@ class Nodes:
             key = next(key for key in node["hostKeys"] if key.startswith("ssh-ed25519"))
             lines.append(f'  {name}: {{address: {node["address"]}, key: {self.key}, hostKey: "{key}"}}')
         lines += ["topologies:", f"  bench: {{{', '.join(f'{name}: []' for name in names)}}}", "topology: bench"]
-        lines += ["resources:", f"  - {{on: all, package: [{', '.join(PACKAGES)}]}}"]
+        lines += self.entries()
+        path = self.folder / f"{'-'.join(names)}.yaml"
+        path.write_text("\n".join(lines) + "\n")
+        return path
+
+    def entries(self):
+        """The 44 entries, on all nodes of a fleet file."""
+        lines = ["resources:", f"  - {{on: all, package: [{', '.join(PACKAGES)}]}}"]
         lines += [f"  - {{on: all, user: svc{i}, system: true, shell: /usr/sbin/nologin}}" for i in range(5)]
         lines += [f'  - {{on: all, directory: /srv/app/d{i}, mode: "0750"}}' for i in range(10)]
         for i in range(20):
@@ -84,9 +97,7 @@ class Nodes:
             content = f'template: entry.conf, vars: {variables}, mode: "0640"'
             lines.append(f"  - {{on: all, file: /srv/app/entry{i}.conf, {content}}}")
         lines += [f"  - {{on: all, unit: {unit}.service, state: running, enabled: true}}" for unit in UNITS]
-        path = self.folder / f"{'-'.join(names)}.yaml"
-        path.write_text("\n".join(lines) + "\n")
-        return path
+        return lines
 
     def command(self, fleet, *words):
         return [self.bascule, *words, "--file", str(fleet), "--store", str(self.folder / "bench.db")]

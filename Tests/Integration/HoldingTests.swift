@@ -51,9 +51,9 @@ extension OnNodes {
                 let again = try await Scene.$hold.withValue("60") { try await scene.bascule("apply", "--yes") }
                 #expect(again.status == 0 && again.text.contains("Nothing to do"), "\(again.all)")
             }
-            try await scene.shell("a", "echo drifted > /srv/many/f1.conf")
-            let healed = try await Scene.$hold.withValue("60") { try await scene.bascule("apply", "--yes") }
-            #expect(healed.status == 0 && healed.text.contains("1 changed"), "\(healed.all)")
+            try scene.fleet(Sample.blank("a", "b") + Sample.files(3, item: 2))
+            let changed = try await Scene.$hold.withValue("60") { try await scene.bascule("apply", "--yes") }
+            #expect(changed.status == 0 && changed.text.contains("6 changed"), "\(changed.all)")
             #expect(try await logins() == before, "somebody logged in again")
             let without = try await scene.bascule("apply", "--yes")
             #expect(without.status == 0)

@@ -33,7 +33,7 @@ enum Terminal {
     static func text(of failure: BasculeError) -> String {
         let color = errorsHaveColor
         func paint(_ text: String, _ code: String) -> String { color ? "\u{1B}[\(code)m\(text)\u{1B}[0m" : text }
-        var text = "\(paint("error", "1;31")): \(escape(failure.message)) [\(failure.code)]"
+        var text = "\(paint("error", "1;31")): \(escape(failure.message)) [\(escape("\(failure.code)"))]"
         if let place = failure.place { text += "\n   at: \(escape("\(place)"))" }
         if let cause = failure.cause {
             text += "\ncause: \(cause.split(separator: "\n").map { escape(String($0)) }.joined(separator: "\n       "))"
