@@ -159,7 +159,10 @@ package actor FleetSession {
 
     /// Forgets a connection that broke, so that the next use makes another.
     package func drop(_ node: NodeName) async {
-        await links.removeValue(forKey: node)?.close()
+        if let link = links.removeValue(forKey: node) {
+            if link.isHeld { heldInVain.insert(node) }
+            await link.close()
+        }
         welcomes[node] = nil
     }
 
