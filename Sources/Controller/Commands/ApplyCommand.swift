@@ -50,6 +50,7 @@ struct ApplyCommand: AsyncParsableCommand {
         }
         if planned.plan.steps.isEmpty {
             await runner.handOver(planned)
+            await BackupReport.afterApply(session, changed: false)
             await session.close()
             if output.json {
                 try Terminal.json(["event": "ended", "outcome": "converged"])
@@ -69,6 +70,7 @@ struct ApplyCommand: AsyncParsableCommand {
         }
         view.expect(planned.plan)
         let report = try await execute(runner, session, &planned)
+        await BackupReport.afterApply(session, changed: report.count(.done) > 0)
         await session.close()
         view.finish()
         try finish(report, view, plan: planned.plan)

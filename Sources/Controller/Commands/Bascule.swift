@@ -26,7 +26,7 @@ package struct Bascule: AsyncParsableCommand {
             PlanCommand.self, ApplyCommand.self, NowCommand.self, StatusCommand.self, DriftCommand.self,
             HistoryCommand.self,
             GoCommand.self, NoGoCommand.self, RollbackCommand.self, SnapshotCommand.self, ReportCommand.self,
-            JourneyCommand.self, LabCommand.self, HolderCommand.self,
+            JourneyCommand.self, LabCommand.self, HolderCommand.self, RecoveryKitCommand.self, AdoptCommand.self,
         ])
     package init() {}
 

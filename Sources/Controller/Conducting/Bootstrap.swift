@@ -20,11 +20,20 @@ package struct FirstContact: Sendable {
     /// Asks a person; nil refuses an unknown key.
     package var ask: (@Sendable (SSHHostKey) async -> Bool)?
     package var passphrase: SSHPassphrase?
+    /// The administrator's private key file, instead of what the fleet file names.
+    package var key: String?
 
     package init(
-        fingerprint: String? = nil, ask: (@Sendable (SSHHostKey) async -> Bool)? = nil, passphrase: SSHPassphrase? = nil
+        fingerprint: String? = nil, ask: (@Sendable (SSHHostKey) async -> Bool)? = nil,
+        passphrase: SSHPassphrase? = nil, key: String? = nil
     ) {
-        (self.fingerprint, self.ask, self.passphrase) = (fingerprint, ask, passphrase)
+        (self.fingerprint, self.ask, self.passphrase, self.key) = (fingerprint, ask, passphrase, key)
+    }
+
+    /// The key file that was named, with its `~/` expanded.
+    var identities: [SSHIdentity]? {
+        let home = ProcessInfo.processInfo.environment["HOME"] ?? "/root"
+        return key.map { [.keyFile(path: $0.hasPrefix("~/") ? home + $0.dropFirst(1) : $0)] }
     }
 }
 
@@ -65,18 +74,20 @@ package struct Bootstrap: Sendable {
         let admin = try await login(node)
         say("connecting to \(admin.user)@\(endpoint)")
         let ssh = try await SSHSession.connect(to: endpoint, login: admin)
+        let outcome: PinOutcome
         do {
-            try await install(node, over: ssh, sudo: admin.user == "root" ? "" : "sudo -n ")
+            outcome = try await install(node, over: ssh, sudo: admin.user == "root" ? "" : "sudo -n ")
         } catch {
             await ssh.close()
             throw BasculeError.wrapping(error, code: .bootstrapFailed, "the bootstrap failed").placed(at: place)
         }
         let presented = await ssh.hostKey
         await ssh.close()
-        try await record(node, endpoint, presented)
+        try await record(node, endpoint, presented, outcome)
     }
 
-    private func login(_ node: NodeName) async throws -> SSHLogin {
+    /// The administrator's own login on a node.
+    func login(_ node: NodeName) async throws -> SSHLogin {
         let known = try await session.pins(node)
         let policy: HostKeyPolicy =
             if !known.isEmpty {
@@ -90,21 +101,21 @@ package struct Bootstrap: Sendable {
             }
         switch session.fleet.nodes[node] {
         case .existing(let machine)?:
-            let home = ProcessInfo.processInfo.environment["HOME"] ?? "/root"
-            let identities: [SSHIdentity] =
-                machine.key.map { [.keyFile(path: $0.hasPrefix("~/") ? home + $0.dropFirst(1) : $0)] } ?? [
-                    .agent(socket: nil)
-                ]
+            var named = contact
+            named.key = contact.key ?? machine.key
+            let identities = named.identities ?? [.agent(socket: nil)]
             return SSHLogin(
                 user: machine.user, identities: identities, hostKeys: policy, passphrase: contact.passphrase)
         default:
+            // A throwaway node knows root by the key that the fleet had when it was made.
+            let keys = [try await session.fleetKey().secret] + (try session.store.formerFleetKeys())
             return SSHLogin(
-                user: "root", identities: [.key(try await session.fleetKey().secret, name: "the fleet's key")],
+                user: "root", identities: contact.identities ?? keys.map { .key($0, name: "the fleet's key") },
                 hostKeys: policy)
         }
     }
 
-    private func install(_ node: NodeName, over ssh: SSHSession, sudo: String) async throws {
+    private func install(_ node: NodeName, over ssh: SSHSession, sudo: String) async throws -> PinOutcome {
         let architecture = try await ssh.exec("uname -m").stdoutText.trimmingCharacters(in: .whitespacesAndNewlines)
         guard ["x86_64", "aarch64"].contains(architecture) else {
             throw BasculeError(
@@ -141,15 +152,19 @@ package struct Bootstrap: Sendable {
         let installed = try await ssh.exec(
             "\(sudo)\(path) install --fleet-key '\(words)' --controller-key \(key) --epoch \(session.epoch) && echo installed"
         )
-        guard installed.stdoutText.hasSuffix("installed\n") else {
+        let said = installed.stdoutText.split(separator: "\n").suffix(2).map(String.init)
+        guard said.last == "installed", let outcome = said.first.flatMap({ PinOutcome(rawValue: $0) }) else {
             throw BasculeError(
                 .bootstrapFailed, "the agent could not be installed", cause: String(installed.stderrText.suffix(1500)),
                 hint: "look at the cause, then run the same command again; what was done is not done twice")
         }
+        return outcome
     }
 
     /// Greets the new agent and pins what it is.
-    private func record(_ node: NodeName, _ endpoint: SSHEndpoint, _ hostKey: SSHHostKey?) async throws {
+    private func record(
+        _ node: NodeName, _ endpoint: SSHEndpoint, _ hostKey: SSHHostKey?, _ outcome: PinOutcome
+    ) async throws {
         var record = try session.store.node(node)
         if record.hostKeys.isEmpty, let hostKey { record.hostKeys = [hostKey.line] }
         record.address = endpoint.host
@@ -162,9 +177,9 @@ package struct Bootstrap: Sendable {
                 hint: "if it was replaced on purpose: bascule node forget \(node), then bootstrap again")
         }
         Failpoint.hit("controller.bootstrap.greeted")
-        // Root's login just made the node this controller's: its counting is taken up. A node that the store knows
-        // already would have to be behind it.
-        if record.machine == nil { try session.store.raiseSerial(of: node, to: fresh.serial) }
+        // Root's login just made the node this controller's: its counting is taken up. A node that was its own already
+        // must not be ahead of the store.
+        if record.machine == nil || outcome != .kept { try session.store.raiseSerial(of: node, to: fresh.serial) }
         record.machine = fresh.machine
         record.sealingKey = fresh.sealingKey
         record.architecture = fresh.architecture

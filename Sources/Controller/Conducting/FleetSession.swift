@@ -115,19 +115,25 @@ package actor FleetSession {
     }
 
     private func makeFleetKey() async throws -> (secret: Secret, publicLine: String) {
+        let fresh = try await FleetSession.freshFleetKey(fleet.name)
+        try store.setSecret("bascule.fleet-key", fresh.secret, origin: "generated")
+        try store.set("fleet-key.public", to: fresh.publicLine)
+        return fresh
+    }
+
+    /// A new SSH key pair for a fleet, kept nowhere yet.
+    static func freshFleetKey(_ fleet: String) async throws -> (secret: Secret, publicLine: String) {
         let directory = NSTemporaryDirectory() + "bascule-\(RandomBytes.identifier())"
         try FileManager.default.createDirectory(
             atPath: directory, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
         defer { try? FileManager.default.removeItem(atPath: directory) }
         _ = try await Command.run([
-            "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "bascule \(fleet.name)", "-f", "\(directory)/key",
+            "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "bascule \(fleet)", "-f", "\(directory)/key",
         ])
         .requireSuccess("making the fleet's key with ssh-keygen", hint: "apt-get install openssh-client")
         let secret = Secret(try String(contentsOfFile: "\(directory)/key", encoding: .utf8))
         let line = try String(contentsOfFile: "\(directory)/key.pub", encoding: .utf8).trimmingCharacters(
             in: .whitespacesAndNewlines)
-        try store.setSecret("bascule.fleet-key", secret, origin: "generated")
-        try store.set("fleet-key.public", to: line)
         return (secret, line)
     }
 
@@ -156,6 +162,9 @@ package actor FleetSession {
 
     /// Whether the store has seen this node's agent.
     package nonisolated func isBootstrapped(_ node: NodeName) throws -> Bool { try store.node(node).machine != nil }
+
+    /// Whether this command has talked to the node.
+    package func isConnected(_ node: NodeName) -> Bool { links[node] != nil }
 
     /// Forgets a connection that broke, so that the next use makes another.
     package func drop(_ node: NodeName) async {

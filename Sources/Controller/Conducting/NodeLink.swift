@@ -128,9 +128,11 @@ package actor NodeLink {
             continuation.resume(with: result)
         case .event:
             eventBytes += frame.body.count
-            guard eventBytes <= NodeLink.eventBudget, waiting[frame.id] != nil else {
+            guard eventBytes <= NodeLink.eventBudget, frame.id < nextID else {
                 throw BasculeError(.protocolViolation, "an agent tells more than anybody wants to know")
             }
+            // Progress may still be on its way when the answer has come.
+            guard waiting[frame.id] != nil else { return }
             waiting[frame.id]?.heard = .now
             waiting[frame.id]?.onEvent?(try Wire.decode(Event.self, from: frame.body))
         case .request, .signed, .chunk, .cancel:

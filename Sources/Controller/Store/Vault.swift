@@ -6,6 +6,8 @@ import Foundation
 /// copied store alone is unreadable. `BASCULE_STORE_KEY` (64 hexadecimal digits) replaces the file.
 struct Vault: Sendable {
     let box: SecretBox
+    /// Goes into encrypted backups, and nowhere else.
+    let keyBytes: [UInt8]
 
     private static func keyPath(_ path: String) -> String { (path as NSString).deletingPathExtension + ".key" }
     private static var given: String? { ProcessInfo.processInfo.environment["BASCULE_STORE_KEY"] }
@@ -30,14 +32,14 @@ struct Vault: Sendable {
             guard let key = Hex.decode(given), key.count == 32 else {
                 throw BasculeError(.storeKey, "BASCULE_STORE_KEY is not 64 hexadecimal digits")
             }
-            box = try SecretBox(key: key)
+            (box, keyBytes) = (try SecretBox(key: key), key)
             return
         }
         if let text = try? String(contentsOfFile: keyPath, encoding: .utf8) {
             guard let key = Hex.decode(text.trimmingCharacters(in: .whitespacesAndNewlines)), key.count == 32 else {
                 throw BasculeError(.storeKey, "\(keyPath) is not a store key", hint: "restore it from the recovery kit")
             }
-            box = try SecretBox(key: key)
+            (box, keyBytes) = (try SecretBox(key: key), key)
             return
         }
         guard isNew else {
@@ -51,7 +53,7 @@ struct Vault: Sendable {
             self = try Vault(beside: path, isNew: false)
             return
         }
-        box = try SecretBox(key: key)
+        (box, keyBytes) = (try SecretBox(key: key), key)
     }
 
     /// Makes a file that is whole or not there, and never replaces one; false where one is there already.

@@ -15,7 +15,8 @@ package enum AgentCommand {
           bascule-agent install --fleet-key K --controller-key K --epoch N
                                                put the agent on this machine (what the bootstrap runs)
           bascule-agent uninstall              take it off again; what it configured stays
-          bascule-agent backup                 the newest backup of the controller's store, to standard output
+          bascule-agent identity               what this node is to controllers, as JSON
+          bascule-agent backups [NUMBER]       the controller's store backups here; one of them to standard output
           bascule-agent task                   a data task in a process of its own (what the agent runs)
           bascule-agent version
 
@@ -51,12 +52,20 @@ package enum AgentCommand {
                 guard arguments.count == 7, let fleet = given["--fleet-key"], let key = given["--controller-key"],
                     let epoch = given["--epoch"].flatMap({ Int($0) })
                 else { throw usage }
-                try Install.run(fleetKey: fleet, controllerKey: key, epoch: epoch, paths: paths)
+                let pinned = try Install.run(fleetKey: fleet, controllerKey: key, epoch: epoch, paths: paths)
+                print(pinned.rawValue)
             case "uninstall": try Uninstall.run(paths: paths)
             case "refuse": try Replaced.answer()
-            case "backup": try BackupKeeper(paths: paths).writeNewest()
             case "status", "now", "hold", "release", "undo", "rollback":
                 try Console(paths: paths).run(arguments)
+            case "identity": try Console.identity(paths: paths)
+            case "backups":
+                if arguments.count == 1 {
+                    try BackupKeeper(paths: paths).printList()
+                } else {
+                    guard let number = Int(arguments[1]) else { throw usage }
+                    try BackupKeeper(paths: paths).write(number: number)
+                }
             case "task": return DataChild.run()
             case "version": print("bascule-agent \(ProtocolVersion.product) \(Install.architecture)")
             case "help", "--help", "-h": print(help)

@@ -168,9 +168,9 @@ final class AgentSession: Sendable {
                             edge: services.edge.mode,
                             lastSequence: services.journal.lastSequence, healing: services.healing.status())))
             }
-        case .keepBackup(let digest):
+        case .keepBackup(let digest, let number):
             work(id) {
-                try BackupKeeper(paths: services.paths).keep(digest, now: WallClock.now())
+                try BackupKeeper(paths: services.paths).keep(digest, number: number, now: WallClock.now())
                 return .accepted
             }
         case .backups: reply(id) { .backups(try BackupKeeper(paths: services.paths).list()) }

@@ -13,9 +13,12 @@ struct BackupKeeper: Sendable {
     static let days = 7
 
     /// Takes an upload into keeping; it is on disk when this returns. What is not to be kept any longer goes.
-    func keep(_ digest: Digest, now: Double) throws {
+    func keep(_ digest: Digest, number: Int, now: Double) throws {
+        guard digest.rawValue.utf8.allSatisfy({ ($0 >= 48 && $0 <= 57) || ($0 >= 97 && $0 <= 102) }) else {
+            throw BasculeError(.invalidInput, "this is not a digest")
+        }
         let source = "\(paths.blobs)/\(digest.rawValue)"
-        let target = path(BackupInfo(time: now.rounded(), digest: digest, size: 0))
+        let target = path(BackupInfo(number: number, time: now.rounded(), digest: digest, size: 0))
         guard rename(source, target) == 0 else { throw DurableFile.failure("keep", source) }
         try DurableFile.syncDirectory(of: target)
         for old in BackupKeeper.surplus(of: try list()) { unlink(path(old)) }
@@ -31,13 +34,14 @@ struct BackupKeeper: Sendable {
                 String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
             }
             let parts = name.split(separator: ".")
-            guard parts.count == 2, let time = Double(parts[0]) else { continue }
+            guard parts.count == 3, let number = Int(parts[0]), let time = Double(parts[1]) else { continue }
             var status = stat()
             guard stat("\(paths.backups)/\(name)", &status) == 0 else { continue }
             found.append(
-                BackupInfo(time: time, digest: Digest(rawValue: String(parts[1])), size: Int(status.st_size)))
+                BackupInfo(
+                    number: number, time: time, digest: Digest(rawValue: String(parts[2])), size: Int(status.st_size)))
         }
-        return found.sorted { ($0.time, $0.digest.rawValue) > ($1.time, $1.digest.rawValue) }
+        return found.sorted { ($0.number, $0.time) > ($1.number, $1.time) }
     }
 
     /// Which of the backups (newest first) go: all but the newest three and the newest of each of the seven newest days.
@@ -50,18 +54,20 @@ struct BackupKeeper: Sendable {
         }.map(\.element)
     }
 
-    /// Writes the newest backup to standard output: what an adopting workstation reads over root's login.
-    func writeNewest() throws {
-        guard let info = try list().first, let bytes = try DurableFile.read(path(info)) else {
-            throw BasculeError(.invalidInput, "this node keeps no backup of the controller's store")
-        }
+    /// One line for each backup, newest first: number, time, digest, size.
+    func printList() throws {
+        for info in try list() { print("\(info.number) \(Int(info.time)) \(info.digest.rawValue) \(info.size)") }
+    }
+
+    /// Writes a backup to standard output: what an adopting workstation reads over root's login.
+    func write(number: Int) throws {
+        guard let info = try list().first(where: { $0.number == number }),
+            let bytes = try DurableFile.read(path(info))
+        else { throw BasculeError(.invalidInput, "this node keeps no such backup of the controller's store") }
         try DurableFile.writeAll(bytes, to: STDOUT_FILENO, path: "standard output")
     }
 
-    /// The time with leading zeros comes first, so that names sort by age.
     private func path(_ info: BackupInfo) -> String {
-        let digits = String(Int(info.time))
-        let zeros = String(repeating: "0", count: max(0, 11 - digits.count))
-        return "\(paths.backups)/\(zeros)\(digits).\(info.digest.rawValue)"
+        "\(paths.backups)/\(info.number).\(Int(info.time)).\(info.digest.rawValue)"
     }
 }

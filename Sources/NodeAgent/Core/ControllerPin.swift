@@ -1,5 +1,6 @@
 import BasculeCrypto
 import BasculeModel
+import BasculeProtocol
 import Glibc
 
 /// The controller that this node obeys, pinned by root: at the bootstrap, or when another workstation adopts the fleet.
@@ -22,7 +23,8 @@ struct ControllerPin: Codable, Equatable {
 
     /// Pins a key. Only an adoption, which raises the epoch, replaces another controller's.
     /// - Parameter seen: the highest epoch that the node knows from requests.
-    static func pin(key: String, epoch: Int, seen: Int, paths: AgentPaths) throws {
+    @discardableResult
+    static func pin(key: String, epoch: Int, seen: Int, paths: AgentPaths) throws -> PinOutcome {
         guard Hex.decode(key)?.count == 32, epoch > 0 else {
             throw BasculeError(.invalidInput, "this is not a controller's key and epoch")
         }
@@ -30,13 +32,15 @@ struct ControllerPin: Codable, Equatable {
         let highest = max(known?.epoch ?? 0, seen)
         guard epoch >= highest else { throw BasculeError.stale(epoch: epoch, known: highest) }
         guard let known else {
-            return try DurableFile.save(ControllerPin(key: key, epoch: epoch), to: paths.controller)
+            try DurableFile.save(ControllerPin(key: key, epoch: epoch), to: paths.controller)
+            return .pinned
         }
         if known.key == key {
-            guard epoch != known.epoch else { return }
+            guard epoch != known.epoch else { return .kept }
             var raised = known
             raised.epoch = epoch
-            return try DurableFile.save(raised, to: paths.controller)
+            try DurableFile.save(raised, to: paths.controller)
+            return .replaced
         }
         guard epoch > highest else {
             throw BasculeError(
@@ -47,5 +51,6 @@ struct ControllerPin: Codable, Equatable {
         }
         let former = (known.former + [Former(key: known.key, epoch: highest)]).suffix(8)
         try DurableFile.save(ControllerPin(key: key, epoch: epoch, former: Array(former)), to: paths.controller)
+        return .replaced
     }
 }

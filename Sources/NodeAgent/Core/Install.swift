@@ -19,13 +19,15 @@ package enum Install {
     ///   - fleetKey: the controller's public key line, which may talk to the agent and nothing else.
     ///   - controllerKey: what the controller's requests are signed with; Ed25519, hexadecimal.
     ///   - epoch: the controller's epoch. A higher one than the node knows takes it over from another controller.
-    package static func run(fleetKey: String, controllerKey: String, epoch: Int, paths: AgentPaths) throws {
+    /// - Returns: what became of the controller's pin.
+    package static func run(fleetKey: String, controllerKey: String, epoch: Int, paths: AgentPaths) throws -> PinOutcome
+    {
         guard getuid() == 0 else {
             throw BasculeError(.unsupported, "installing the agent needs root", hint: "log in as root, or use sudo")
         }
         try DurableFile.makeDirectory(paths.state)
         let identity = try AgentIdentity(path: paths.identity)
-        try ControllerPin.pin(key: controllerKey, epoch: epoch, seen: identity.epoch, paths: paths)
+        let outcome = try ControllerPin.pin(key: controllerKey, epoch: epoch, seen: identity.epoch, paths: paths)
         if getpwnam(AgentPaths.user) == nil {
             try Subprocess.require(
                 [
@@ -59,6 +61,7 @@ package enum Install {
         // The program and its user came by tools that do not flush: a power cut now must not take them away again.
         sync()
         try waitForSocket(paths)
+        return outcome
     }
 
     static let sshd = "/etc/ssh/sshd_config.d/50-bascule.conf"

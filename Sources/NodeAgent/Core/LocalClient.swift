@@ -42,3 +42,14 @@ enum EdgeWord {
         print("ok \(mode.rawValue)")
     }
 }
+
+extension Console {
+    /// What an adopting workstation has to know before it takes the node over; also where the agent does not run.
+    static func identity(paths: AgentPaths) throws {
+        let identity = try AgentIdentity(path: paths.identity)
+        let pin = try ControllerPin.load(paths)
+        let told = NodeStanding(
+            machine: identity.machine, epoch: max(identity.epoch, pin?.epoch ?? 0), serial: identity.serial)
+        print(String(decoding: try Wire.encode(told), as: UTF8.self))
+    }
+}

@@ -107,8 +107,9 @@ package enum Request: Hashable, Codable, Sendable {
     case publicKey(purpose: String)
     /// Replaces the agent's program by an upload and starts it again.
     case upgrade(Digest)
-    /// Keeps an upload as a backup of the controller's store, encrypted by it; old ones go.
-    case keepBackup(Digest)
+    /// Keeps an upload as a backup of the controller's store, encrypted by it; old ones go. Of two the one with the
+    /// higher number is newer.
+    case keepBackup(Digest, number: Int)
     /// The store backups that this node keeps, newest first.
     case backups
     /// Takes the agent off the node: keys, user, state, program. What it configured stays.
@@ -167,13 +168,15 @@ package struct SnapshotInfo: Hashable, Codable, Sendable {
 
 /// A backup of the controller's store on a node, readable only with the fleet's recovery key.
 package struct BackupInfo: Hashable, Codable, Sendable {
+    /// The controller's own: grows with every backup, and with every adoption of the fleet.
+    package var number: Int
     /// Seconds since 1970 by the node's clock.
     package var time: Double
     package var digest: Digest
     /// Bytes.
     package var size: Int
 
-    package init(time: Double, digest: Digest, size: Int) {
-        (self.time, self.digest, self.size) = (time, digest, size)
+    package init(number: Int, time: Double, digest: Digest, size: Int) {
+        (self.number, self.time, self.digest, self.size) = (number, time, digest, size)
     }
 }

@@ -118,3 +118,25 @@ extension Welcome {
                 .utf8)
     }
 }
+
+/// What a node tells root of its standing with controllers: `bascule-agent identity`.
+package struct NodeStanding: Hashable, Codable, Sendable {
+    package var machine: String
+    /// The highest epoch that it has seen; 0 where it never had a controller.
+    package var epoch: Int
+    /// The highest serial that it has seen.
+    package var serial: Int
+
+    package init(machine: String, epoch: Int, serial: Int) {
+        (self.machine, self.epoch, self.serial) = (machine, epoch, serial)
+    }
+}
+
+/// What an installation did to the controller's pin: the one word that `bascule-agent install` prints.
+package enum PinOutcome: String, Sendable {
+    /// There was none.
+    case pinned
+    /// Another one's, or a lower epoch, was replaced.
+    case replaced
+    case kept
+}

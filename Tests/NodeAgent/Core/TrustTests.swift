@@ -36,7 +36,7 @@ import Testing
         let changing: [Request] = [
             secrets, .submit(house.segment("s", [house.file("a")])), .command("s", .go), .restore("s"),
             .edge(.old, lease: nil), .publicKey(purpose: "x"), .upgrade("x"), .putBlob(Digest(of: "x"), size: 1),
-            .keepBackup("x"), .leave,
+            .keepBackup("x", number: 1), .leave,
         ]
         for (index, request) in changing.enumerated() {
             #expect(request.isMutating)

@@ -22,7 +22,7 @@ import Testing
             (.putBlob("ab", size: 12), #"{"putBlob":{"_0":"ab","size":12}}"#),
             (.attach("seg", from: 8), #"{"attach":{"_0":"seg","from":8}}"#),
             (.command("seg", .noGo), #"{"command":{"_0":"seg","_1":"no-go"}}"#),
-            (.keepBackup("ab"), #"{"keepBackup":{"_0":"ab"}}"#),
+            (.keepBackup("ab", number: 4), #"{"keepBackup":{"_0":"ab","number":4}}"#),
             (.backups, #"{"backups":{}}"#),
             (.leave, #"{"leave":{}}"#),
             (.edge(.old, lease: nil), #"{"edge":{"_0":"old"}}"#),

@@ -77,7 +77,7 @@ enum Samples {
         .command("seg", .noGo), .status, .journal(from: 1, limit: 100), .snapshots, .restore("seg"),
         .edge(.maintenance, lease: 60),
         .edge(.old, lease: nil), .publicKey(purpose: "edge"), .upgrade(digest),
-        .keepBackup(digest), .backups, .leave,
+        .keepBackup(digest, number: 1), .backups, .leave,
         .manifest([file]), .hold("vps1/file:/etc/motd", seconds: 7200, reason: "r"),
         .hold(nil, seconds: nil, reason: ""), .release("vps1/file:/etc/motd"), .release(nil),
         .outbox(from: 3, limit: 100),
@@ -96,7 +96,7 @@ enum Samples {
         ]), .digests([digest]), .accepted, .ended(outcome), .status(status), .journal([record]),
         .snapshots([SnapshotInfo(segment: "seg", plan: "plan", time: 1, resources: ["vps1/file:/etc/motd"])]),
         .restored(["vps1/file:/etc/motd": "as before"]), .publicKey("ssh-ed25519 AAAA bascule"), .refused(error),
-        .backups([BackupInfo(time: 5, digest: digest, size: 9)]),
+        .backups([BackupInfo(number: 2, time: 5, digest: digest, size: 9)]),
         .outbox(
             AgentEvent.Kind.allCases.map {
                 AgentEvent(
