@@ -75,13 +75,48 @@ struct NodeCommand: AsyncParsableCommand {
 
     struct Forget: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Forget a node's machine and host keys; the node itself is left as it is.")
+            abstract: "Take the agent off a node, and forget the node; what was configured on it stays.",
+            discussion: """
+                Examples:
+                  bascule node forget vps1                 agent, keys, user and state go from the node
+                  bascule node forget vps1 --keep-agent    only this store forgets it
+                  bascule node forget vps1 --yes --force   also if the node is out of reach
+                """)
         @OptionGroup var options: FleetOptions
+        @OptionGroup var contact: ContactOptions
         @Argument(help: "The node's name.") var name: String
+        @Flag(help: "Leave the node as it is; only this store forgets it.") var keepAgent = false
+        @Flag(help: "Do not ask.") var yes = false
+        @Flag(help: "Forget the node also where its agent cannot be taken off.") var force = false
 
         func run() async throws {
             let session = try options.session()
-            try session.store.forget(NodeName(name))
+            let lease = try StoreLease(beside: session.store.path)
+            defer { withExtendedLifetime(lease) {} }
+            let node = NodeName(name)
+            let farewell = Farewell(session: session, contact: contact.contact()) {
+                Terminal.say("\(name)  \(Terminal.escape($0))")
+            }
+            if !keepAgent, try session.isBootstrapped(node) {
+                guard
+                    yes || Terminal.ask("Take the agent off \(name), with its secrets, snapshots and store backups?")
+                else {
+                    throw BasculeError(
+                        .cancelled, "nothing was done",
+                        hint: Terminal.isInteractive ? nil : "without a terminal, --yes starts it")
+                }
+                do {
+                    try await farewell.clean(node)
+                    Terminal.say("\(name)  the agent is gone: unit, program, user, keys, state")
+                } catch let error as BasculeError where error.code == .notCleaned && force && yes {
+                    Terminal.fail(error)
+                    Terminal.error("what stays on \(name): \(Farewell.leftovers)")
+                    Terminal.error("when it answers again, as root on it: bascule-agent uninstall")
+                }
+            }
+            let gone = try await farewell.forget(node)
+            await session.close()
+            if !gone.isEmpty { Terminal.say("secrets removed: \(gone.map(\.rawValue).joined(separator: ", "))") }
             Terminal.say("\(name) is forgotten; the next bootstrap is a first contact")
         }
     }

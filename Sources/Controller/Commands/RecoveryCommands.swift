@@ -45,7 +45,9 @@ struct RecoveryKitCommand: AsyncParsableCommand {
                 .adoptFailed, "no node took a backup: the kit opens older ones only",
                 hint: "bascule status shows what is wrong")
         }
-        if let out { Terminal.say("the kit is in \(out); a backup is on \(pushed.kept.map(\.rawValue).joined(separator: ", "))") }
+        if let out {
+            Terminal.say("the kit is in \(out); a backup is on \(pushed.kept.map(\.rawValue).joined(separator: ", "))")
+        }
     }
 
     private static func write(_ text: String, to path: String) throws {
@@ -85,7 +87,8 @@ enum BackupReport {
 struct AdoptCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "adopt",
-        abstract: "Take a fleet over on this workstation, with root's login on its nodes; the other one is refused then.",
+        abstract:
+            "Take a fleet over on this workstation, with root's login on its nodes; the other one is refused then.",
         discussion: """
             Examples:
               bascule adopt --kit kit.txt --key ~/.ssh/id_ed25519   the workstation is lost: its store comes from a node
@@ -116,7 +119,8 @@ struct AdoptCommand: AsyncParsableCommand {
         guard
             yes
                 || Terminal.ask(
-                    "Take the fleet \(fleet.fleet.name) over? Its nodes get new keys, and its former workstation is refused.")
+                    "Take the fleet \(fleet.fleet.name) over? Its nodes get new keys, and its former workstation is refused."
+                )
         else { throw BasculeError(.cancelled, "nothing was done") }
         try FileManager.default.createDirectory(
             atPath: (path as NSString).deletingLastPathComponent, withIntermediateDirectories: true)

@@ -163,6 +163,14 @@ package actor FleetSession {
     /// Whether the store has seen this node's agent.
     package nonisolated func isBootstrapped(_ node: NodeName) throws -> Bool { try store.node(node).machine != nil }
 
+    /// Throws `stale-serial` where a node that was greeted has seen more than this store ever asked: it is an old copy,
+    /// and must not even begin.
+    package func requireNewest() throws {
+        for (node, welcome) in welcomes {
+            try store.requireSerial(of: node, atLeast: welcome.serial)
+        }
+    }
+
     /// Whether this command has talked to the node.
     package func isConnected(_ node: NodeName) -> Bool { links[node] != nil }
 

@@ -28,7 +28,8 @@ extension Adoption {
         }
         let visits = await visit(doors)
         let archive = try await newest(visits)
-        let folder = "\((path as NSString).deletingLastPathComponent)/.adopting-\(ProcessInfo.processInfo.processIdentifier)"
+        let folder =
+            "\((path as NSString).deletingLastPathComponent)/.adopting-\(ProcessInfo.processInfo.processIdentifier)"
         try manager.createDirectory(
             atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         defer { try? manager.removeItem(atPath: folder) }

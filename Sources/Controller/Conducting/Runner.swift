@@ -45,6 +45,7 @@ package struct Runner: Sendable {
     package func run(_ planned: Planned) async throws -> RunReport {
         let start = Date()
         let run = RunID(RandomBytes.identifier())
+        try await session.requireNewest()
         try session.store.begin(run, of: planned.plan.id, through: through?.rawValue)
         Failpoint.hit("controller.run.begun")
         var report = RunReport(run: run, plan: planned.plan.id, outcome: .converged, results: [:], seconds: 0)

@@ -92,9 +92,12 @@ extension Store {
         }
     }
 
-    /// Forgets a node.
+    /// Forgets a node, and how far it was counted.
     package func forget(_ name: NodeName) throws {
-        try write("node.forget") { try $0.execute(sql: "DELETE FROM node WHERE name = ?", arguments: [name.rawValue]) }
+        try write("node.forget") { database in
+            try database.execute(sql: "DELETE FROM node WHERE name = ?", arguments: [name.rawValue])
+            try database.execute(sql: "DELETE FROM setting WHERE name = ?", arguments: ["serial/\(name)"])
+        }
     }
 
     // MARK: - Plans and runs

@@ -21,6 +21,12 @@ extension Store {
         }
     }
 
+    /// Throws `stale-serial` where the node has seen a higher serial than this store ever gave.
+    package func requireSerial(of node: NodeName, atLeast seen: Int) throws {
+        let last = try serial(of: node)
+        guard last >= seen else { throw BasculeError.oldCopy(path, last: last, seen: seen) }
+    }
+
     /// Takes up a node's counting where it stands. Only root's login on the node may call for this.
     package func raiseSerial(of node: NodeName, to serial: Int) throws {
         try write("serial.raise") { database in

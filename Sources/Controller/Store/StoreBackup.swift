@@ -78,7 +78,9 @@ package enum StoreArchive {
 
     /// Opens a backup into a folder that is there: `NAME.db` and `NAME.key`, complete or not at all. Throws
     /// `cannot-decrypt` where the key is another one.
-    package static func open(_ archive: [UInt8], recoveryKey: Secret, into folder: String, name: String) throws -> String {
+    package static func open(_ archive: [UInt8], recoveryKey: Secret, into folder: String, name: String) throws
+        -> String
+    {
         guard let key = Hex.decode(recoveryKey.reveal()), key.count == SecretStream.keySize else {
             throw BasculeError(.invalidInput, "the recovery key is not \(SecretStream.keySize * 2) hexadecimal digits")
         }

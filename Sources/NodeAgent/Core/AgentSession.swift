@@ -175,9 +175,16 @@ final class AgentSession: Sendable {
             }
         case .backups: reply(id) { .backups(try BackupKeeper(paths: services.paths).list()) }
         case .leave:
-            work(id) {
-                try Uninstall.begin(paths: services.paths)
-                return .accepted
+            Task {
+                let runs = await keeper.activities().contains { $0.ended == nil }
+                work(id) {
+                    guard !runs else {
+                        throw BasculeError(
+                            .segmentRuns, "this node is working on a segment", hint: "bascule now shows what runs")
+                    }
+                    try Uninstall.begin(paths: services.paths)
+                    return .accepted
+                }
             }
         case .confirm(let segment, let step):
             let peer = UnixSocket.peer(of: descriptor)

@@ -39,3 +39,8 @@ enum Uninstall {
 
     private static let unit = "bascule-agent.service"
 }
+
+extension ErrorCode {
+    /// What was asked must wait until the node's running segment has ended.
+    static let segmentRuns: ErrorCode = "segment-runs"
+}

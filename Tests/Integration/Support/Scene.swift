@@ -71,9 +71,10 @@ final class Scene: Sendable {
     @TaskLocal static var hold = "0"
 
     /// What the program's environment is; its home and store are the scene's.
-    func environment(_ failpoint: String? = nil) -> [String: String?] {
+    /// - Parameter workstation: a folder of the scene's: each has a store of its own.
+    func environment(_ failpoint: String? = nil, at workstation: String = "state") -> [String: String?] {
         [
-            "XDG_STATE_HOME": "\(folder)/state", "HOME": folder, "BASCULE_AGENTS": Program.agents,
+            "XDG_STATE_HOME": "\(folder)/\(workstation)", "HOME": folder, "BASCULE_AGENTS": Program.agents,
             "BASCULE_FAILPOINT": failpoint, "CI": nil, "BASCULE_HOLD": Scene.hold,
         ]
     }
@@ -81,10 +82,11 @@ final class Scene: Sendable {
     /// `bascule WORDS… -f FLEET`, to its end. A failing status is a result.
     @discardableResult
     func bascule(
-        _ words: String..., failpoint: String? = nil, file: String = "fleet.yaml", stdin: String = "",
-        deadline: Duration = .seconds(300)
+        _ words: String..., failpoint: String? = nil, file: String = "fleet.yaml", at workstation: String = "state",
+        stdin: String = "", deadline: Duration = .seconds(300)
     ) async throws -> CommandResult {
-        try await bascule(words, environment: ["BASCULE_FAILPOINT": failpoint], file: file, stdin: stdin, deadline)
+        let more = environment(failpoint, at: workstation)
+        return try await bascule(words, environment: more, file: file, stdin: stdin, deadline)
     }
 
     /// The same with words in a list, and with more of an environment.
