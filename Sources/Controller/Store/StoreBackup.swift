@@ -152,7 +152,7 @@ extension Store {
             ("epoch", "\(epoch)"), ("fleet-key.public", fleetKey.publicLine),
             ("signing-key.public", Hex.encode(signingKey.publicKey)),
         ]
-        try write { database in
+        try write("adopt") { database in
             for (name, value) in secrets {
                 try database.execute(
                     sql: """
