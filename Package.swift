@@ -78,7 +78,8 @@ let agent: [Target] = [
 
 let suites: [Target] = [
     tests(
-        "BasculeConductingTests", "Tests/Controller/Conducting", ["BasculeModel", "BasculeFleet", "BasculeConducting"]),
+        "BasculeConductingTests", "Tests/Controller/Conducting",
+        ["BasculeModel", "BasculeFleet", "BasculeConducting", "BasculeCrypto", "BasculeProtocol"]),
     tests("ArchitectureTests", "Tests/Shared/Architecture", ["BasculeFleet"]),
     tests("BasculeModelTests", "Tests/Shared/Model", ["BasculeModel"]),
     tests("BasculeNetTests", "Tests/Shared/Net", ["BasculeModel", "BasculeNet"]),
