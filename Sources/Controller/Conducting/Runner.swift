@@ -172,7 +172,13 @@ package struct Runner: Sendable {
                 let failure = BasculeError.wrapping(error, "the node could not be worked on").placed(
                     at: .node(name: node.rawValue, subject: nil))
                 for step in steps where step.node == node {
-                    results[step.id] = StepResult(.failed, failure.message, error: failure)
+                    let isFirst = step.id == steps.first { $0.node == node }?.id
+                    let result =
+                        isFirst
+                        ? StepResult(.failed, failure.message, error: failure)
+                        : StepResult(.skipped, "the node could not be worked on")
+                    results[step.id] = result
+                    observer(.finished(node, step, result))
                 }
             case nil: break
             }

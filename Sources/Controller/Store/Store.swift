@@ -109,6 +109,10 @@ package struct Store: Sendable {
         case .SQLITE_BUSY, .SQLITE_LOCKED:
             return BasculeError(
                 .storeBusy, "the store \(path) is locked by another process", hint: "bascule now shows what runs")
+        case .SQLITE_READONLY, .SQLITE_CANTOPEN, .SQLITE_IOERR:
+            return BasculeError(
+                .inputOutput, "the disk of the store \(path) fails or is read-only", cause: failure.description,
+                hint: "look at dmesg; what was acknowledged is in the store, the rest was not done")
         default:
             return BasculeError(.inputOutput, "the store \(path) failed", cause: failure.description)
         }

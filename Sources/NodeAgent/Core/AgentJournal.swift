@@ -13,6 +13,8 @@ package final class AgentJournal: Sendable {
     private struct State {
         var descriptor: Int32
         var sequence: Int
+        /// Set where the disk refused to keep a record for another reason than being full.
+        var broken: BasculeError?
     }
 
     private let path: String
@@ -41,6 +43,7 @@ package final class AgentJournal: Sendable {
     /// Appends one event and returns when it is on disk.
     package func append(_ event: ExecutionEvent, to segment: SegmentID) throws -> JournalRecord {
         try state.withLock { state in
+            if let broken = state.broken { throw broken }
             Failpoint.hit("agent.journal.write.before")
             let record = JournalRecord(sequence: state.sequence + 1, time: clock(), segment: segment, event: event)
             let json = try Wire.encode(record)
@@ -53,7 +56,10 @@ package final class AgentJournal: Sendable {
             } catch {
                 // A half line would make the next one unreadable.
                 _ = ftruncate(state.descriptor, start)
-                throw error
+                let failure = BasculeError.wrapping(error, "the journal could not be written")
+                // The kernel forgets what a failed flush lost, and the next flush would succeed: no second try.
+                if failure.code != .diskFull { state.broken = failure.leavingJournal() }
+                throw state.broken ?? failure
             }
             state.sequence += 1
             Failpoint.hit("agent.journal.fsync.after")
@@ -91,6 +97,15 @@ package final class AgentJournal: Sendable {
             start = end + 1
         }
         return (records, start)
+    }
+}
+
+extension BasculeError {
+    /// The same with what follows from it for the agent.
+    fileprivate func leavingJournal() -> BasculeError {
+        BasculeError(
+            code, "\(message): this agent does nothing more until it is started again", at: place, cause: cause,
+            hint: "look at dmesg on the node and mend the disk, then: systemctl restart bascule-agent")
     }
 }
 

@@ -1,4 +1,5 @@
 import BasculeModel
+import BasculeResources
 import FoundationEssentials
 import Glibc
 
@@ -116,8 +117,7 @@ package enum DurableFile {
     static func failure(_ verb: String, _ path: String) -> BasculeError {
         let code = errno
         return BasculeError(
-            code == ENOSPC || code == EDQUOT ? .diskFull : .inputOutput, "could not \(verb) \(path)",
-            cause: String(cString: strerror(code)),
-            hint: code == ENOSPC ? "free some space on the node, then run the same command again" : nil)
+            DiskTrouble.code(code), "could not \(verb) \(path)", cause: String(cString: strerror(code)),
+            hint: DiskTrouble.hint(code))
     }
 }

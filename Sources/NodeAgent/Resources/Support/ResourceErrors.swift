@@ -2,6 +2,10 @@ import BasculeModel
 import Glibc
 
 extension ErrorCode {
+    /// A file system is mounted read-only.
+    package static let readOnlyDisk: ErrorCode = "disk-read-only"
+    /// The disk did not keep or give what was written.
+    package static let diskFailed: ErrorCode = "disk-failed"
     /// apt or dpkg could not do what was asked.
     package static let packageFailed: ErrorCode = "package-failed"
     /// A path leads over a link or a directory that somebody other than root controls.
@@ -30,7 +34,29 @@ extension ErrorCode {
 func systemError(_ action: String, _ path: String, _ number: Int32 = errno) -> BasculeError {
     let full = number == ENOSPC || number == EDQUOT
     return BasculeError(
-        full ? .diskFull : .inputOutput, full ? "No space is left to \(action)" : "Could not \(action)",
-        at: .thing(path), cause: String(cString: strerror(number)),
-        hint: full ? "free space on the node, then apply again; what stood there before is untouched" : nil)
+        DiskTrouble.code(number), full ? "No space is left to \(action)" : "Could not \(action)",
+        at: .thing(path), cause: String(cString: strerror(number)), hint: DiskTrouble.hint(number))
+}
+
+/// What is said where the disk itself is the reason.
+package enum DiskTrouble {
+    package static func code(_ number: Int32) -> ErrorCode {
+        switch number {
+        case ENOSPC, EDQUOT: .diskFull
+        case EROFS: .readOnlyDisk
+        case EIO: .diskFailed
+        default: .inputOutput
+        }
+    }
+
+    package static func hint(_ number: Int32) -> String? {
+        switch number {
+        case ENOSPC, EDQUOT:
+            "free space or inodes on the node (df -h, df -i), then apply again; what stood there before is untouched"
+        case EROFS:
+            "the file system is mounted read-only, most often because its disk failed: look at dmesg on the node, repair it, then apply again"
+        case EIO: "the node's disk fails: look at dmesg there; nothing is tried again by itself"
+        default: nil
+        }
+    }
 }
