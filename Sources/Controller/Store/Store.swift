@@ -24,6 +24,7 @@ package struct Store: Sendable {
         let directory = (path as NSString).deletingLastPathComponent
         try? FileManager.default.createDirectory(
             atPath: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        if Store.isFull(path) { throw Store.full(path) }
         var configuration = Configuration()
         configuration.foreignKeysEnabled = true
         configuration.busyMode = .timeout(5)
@@ -103,19 +104,35 @@ package struct Store: Sendable {
             return BasculeError(
                 .storeDamaged, "the store \(path) is damaged or no store of Bascule's", cause: failure.message,
                 hint: "restore it from a backup; it is never recreated")
-        case .SQLITE_FULL:
-            return BasculeError(
-                .storeFull, "the disk of the store \(path) is full", hint: "free some space; no node was touched")
+        case .SQLITE_FULL: return Store.full(path)
         case .SQLITE_BUSY, .SQLITE_LOCKED:
             return BasculeError(
                 .storeBusy, "the store \(path) is locked by another process", hint: "bascule now shows what runs")
         case .SQLITE_READONLY, .SQLITE_CANTOPEN, .SQLITE_IOERR:
+            // SQLite's own files beside the store do not say why they cannot grow.
+            if isFull(path) { return Store.full(path) }
             return BasculeError(
                 .inputOutput, "the disk of the store \(path) fails or is read-only", cause: failure.description,
                 hint: "look at dmesg; what was acknowledged is in the store, the rest was not done")
         default:
             return BasculeError(.inputOutput, "the store \(path) failed", cause: failure.description)
         }
+    }
+
+    /// Bytes that must be free. SQLite maps the index of its log into memory: where the disk has no block left for it,
+    /// the kernel ends the process with SIGBUS instead of giving an error.
+    private static let smallestRoom: UInt64 = 1 << 20
+
+    private static func full(_ path: String) -> BasculeError {
+        BasculeError(
+            .storeFull, "the disk of the store \(path) is full",
+            hint: "free some space, then run the same command again: it goes on where this one stopped")
+    }
+
+    private static func isFull(_ path: String) -> Bool {
+        var status = statvfs()
+        guard statvfs((path as NSString).deletingLastPathComponent, &status) == 0 else { return false }
+        return UInt64(status.f_bavail) * UInt64(status.f_frsize) < smallestRoom || status.f_favail == 0
     }
 
     // MARK: - Settings

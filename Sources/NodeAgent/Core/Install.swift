@@ -57,6 +57,8 @@ package enum Install {
         try Subprocess.require(["systemctl", "daemon-reload"], "systemctl daemon-reload")
         try Subprocess.require(
             ["systemctl", "enable", "--quiet", "bascule-agent.service"], "enabling the agent's unit")
+        // Accounts and systemd's links are other programs' writes, which a power cut would take back.
+        sync()
         try Subprocess.require(["systemctl", "restart", "bascule-agent.service"], "starting the agent")
         // The program and its user came by tools that do not flush: a power cut now must not take them away again.
         sync()

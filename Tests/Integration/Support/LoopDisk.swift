@@ -19,7 +19,19 @@ final class LoopDisk: Sendable {
         try await mount()
     }
 
-    deinit { umount2(mountPoint, Int32(MNT_DETACH)) }
+    /// The same, holding what the directory held that it is mounted over.
+    convenience init(megabytes: Int, file: String, over directory: String) async throws {
+        let kept = "\(file).kept"
+        try? FileManager.default.removeItem(atPath: kept)
+        _ = try await Command.run(["cp", "-a", directory, kept]).requireSuccess("cp")
+        try await self.init(megabytes: megabytes, file: file, at: directory)
+        _ = try await Command.run(["cp", "-a", "\(kept)/.", directory]).requireSuccess("cp")
+        _ = try await Command.run(["sync", "-f", directory]).requireSuccess("sync")
+    }
+
+    deinit { unmount() }
+
+    func unmount() { umount2(mountPoint, Int32(MNT_DETACH)) }
 
     func mount() async throws {
         _ = try await Command.run(["mount", "-o", "loop", file, mountPoint]).requireSuccess("mount")

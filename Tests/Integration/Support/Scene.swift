@@ -62,6 +62,13 @@ final class Scene: Sendable {
 
     var store: String { "\(folder)/state/bascule/\(name).db" }
 
+    /// No nodes and no store, whatever an earlier test left.
+    func startAnew() async throws {
+        try await lab.down()
+        umount2("\(folder)/state", Int32(MNT_DETACH))
+        try? FileManager.default.removeItem(atPath: "\(folder)/state")
+    }
+
     /// The workstation has never heard of this fleet.
     func forgetStore() throws { try FileManager.default.removeItem(atPath: "\(folder)/state") }
 
