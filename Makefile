@@ -77,6 +77,14 @@ SECONDS ?= 180
 fuzz: build-deps ## throw damaged input at every parser, SECONDS=n each (180), or at TARGET=x alone
 	scripts/fuzz.sh $(SECONDS) $(TARGET)
 
+MINUTES ?= 10
+SEED ?=
+.PHONY: soak
+soak: deps agent ## random trouble for MINUTES from SEED, while a model checks what must always hold (as root)
+	swift build --scratch-path $(BUILD) --build-tests
+	BASCULE_SOAK_MINUTES=$(MINUTES) BASCULE_SEED=$(SEED) BASCULE_AGENTS=$(abspath $(DIST))/agents \
+	    swift test --scratch-path $(BUILD) --skip-build --disable-xctest --filter SoakTests
+
 .PHONY: demo
 demo: deps controller agent ## a shop leaves its SaaS, live, on throwaway nodes (as root)
 	BASCULE=$(abspath $(DIST))/bascule Examples/girlycrea/demo.sh

@@ -29,7 +29,8 @@ extension OnNodes {
 
         @Test func aFullDiskOfTheStoreStopsBeforeAnyNodeIsTouched() async throws {
             try await converge(Sample.blank("n1") + Sample.files(2, item: 1))
-            let disk = try await LoopDisk(megabytes: 8, file: "\(scene.folder)/disk.ext4", over: "\(scene.folder)/state")
+            let disk = try await LoopDisk(
+                megabytes: 8, file: "\(scene.folder)/disk.ext4", over: "\(scene.folder)/state")
             let before = try await scene.journal("n1").count
             try scene.fleet(Sample.blank("n1") + Sample.files(2, item: 2))
             try await disk.fill()
@@ -65,7 +66,8 @@ extension OnNodes {
         @Test func aDiskWithoutInodesIsSaid() async throws {
             let node = Sample.blank("n1", disk: "64MiB")
             try await converge(node + Sample.files(1, item: 1))
-            try await scene.shell("n1", "mkdir /srv/fill; cd /srv/fill; seq 200000 | xargs touch 2>/dev/null; sync; true")
+            try await scene.shell(
+                "n1", "mkdir /srv/fill; cd /srv/fill; seq 200000 | xargs touch 2>/dev/null; sync; true")
             #expect(try await scene.shell("n1", "df --output=iavail / | tail -1 | tr -d ' '") == "0")
             try scene.fleet(node + Sample.files(1, item: 2))
             try await expectRefused("disk-full", "/srv/many/f0.conf", item: 1)
@@ -133,7 +135,9 @@ extension OnNodes {
             try await expectRefused("disk-failed", "/srv/many/f0.conf", item: 1)
             #expect(try await scene.shell("n1", "wc -c < /run/flush-calls") == "1", "no second try")
             try await scene.shell("n1", "systemctl restart bascule-agent")
-            try await eventually(within: 10) { try await scene.run("n1", "test", "-S", "/run/bascule/agent.sock").status == 0 }
+            try await eventually(within: 10) {
+                try await scene.run("n1", "test", "-S", "/run/bascule/agent.sock").status == 0
+            }
             let applied = try await scene.bascule("apply", "--yes")
             #expect(applied.status == 0, "\(applied.all)")
             #expect(try await scene.shell("n1", "grep -c '^item 2$' /srv/many/f0.conf") == "1")

@@ -4,7 +4,9 @@ import Testing
 
 extension OnNodes {
     /// Every point at which either side writes something down: killed there, run again, the same end.
-    @Suite(.serialized, .scene("walk"), .enabled(if: Program.hasFailpoints, "a release build has no failpoints"))
+    @Suite(
+        .serialized, .scene("walk", agents: Program.failpointAgents),
+        .enabled(if: Program.hasFailpoints, "a release build has no failpoints"))
     struct FailpointTests {
         let scene: Scene
 
@@ -14,22 +16,30 @@ extension OnNodes {
 
         /// All of them with `BASCULE_TEST_ALL=1`, else a few whose choice `BASCULE_SEED` repeats.
         @Test func everyPointThatARunPassesCanBeTheLast() async throws {
-            let all = Self.environment["BASCULE_TEST_ALL"] == "1"
+            let all = Program.testsAll
             let only = Self.environment["BASCULE_POINT"]
             var seeded = Seeded(
                 seed: Self.environment["BASCULE_SEED"].flatMap { UInt64($0) } ?? .random(in: 1...999_999))
             print(all ? "walking every failpoint" : "walking a few failpoints, BASCULE_SEED=\(seeded.seed)")
             let walk = FailpointWalk(scene: scene, node: "n1", fingerprint: Self.fingerprint)
             var walked = 0
+            var reached: Set<FailpointWalk.Side> = []
             for stage in Self.stages {
                 let points = try await walk.walk(stage) { points in
                     if let only { return points.filter { "\(stage.name)/\($0.text)".contains(only) } }
-                    return all ? points : Array(points.shuffled(using: &seeded).prefix(2))
+                    if all { return points }
+                    // Some of each side, where both have any.
+                    let mixed = points.shuffled(using: &seeded)
+                    return Array(
+                        mixed.filter { $0.side == .agent }.prefix(1) + mixed.filter { $0.side == .controller }.prefix(1)
+                    )
                 }
                 walked += points.count
+                reached.formUnion(points.map(\.side))
                 print("\(stage.name): \(points.count) points: \(points.map(\.text).joined(separator: " "))")
             }
             print("walked \(walked) failpoints")
+            #expect(only != nil || reached.isSuperset(of: [.agent, .controller]), "both sides have failpoints")
             #expect(only != nil || walked >= (all ? 60 : 8))
         }
 

@@ -138,7 +138,9 @@ package struct Bootstrap: Sendable {
             }
             Failpoint.hit("controller.bootstrap.uploaded")
             let move = try await ssh.exec(
-                "\(sudo)chmod 755 \(path).upload && \(sudo)mv \(path).upload \(path) && echo moved")
+                // Flushed before and after: an agent of zero bytes would be what a power cut leaves.
+                "\(sudo)chmod 755 \(path).upload && \(sudo)sync \(path).upload && \(sudo)mv \(path).upload \(path)"
+                    + " && \(sudo)sync /usr/local/lib/bascule && echo moved")
             guard move.stdoutText.hasPrefix("moved") else {
                 throw BasculeError(
                     .bootstrapFailed, "the agent could not be put in place", cause: String(move.stderrText.suffix(500)))

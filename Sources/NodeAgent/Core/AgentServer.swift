@@ -19,6 +19,7 @@ package final class AgentServer: Sendable {
     /// Serves for ever. Throws where the socket cannot be opened or the journal is damaged.
     package func run() async throws {
         signal(SIGPIPE, SIG_IGN)
+        Leftovers.remove(below: services.paths.state)
         do { try ResourceKeeper.repair(services.context()) } catch { services.log("repairs failed: \(error)") }
         services.loginGuard.recover(services.context(progress: services.log))
         try await keeper.resume()

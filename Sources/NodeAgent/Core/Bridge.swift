@@ -3,9 +3,12 @@ import Glibc
 
 /// What the forced command runs: copies standard input and output to the agent's socket and back, nothing else.
 package enum Bridge {
+    /// Seconds in which an agent that was killed, upgraded or booted with its node listens again.
+    private static let patience = 5.0
+
     /// Returns when either side has ended. Throws where no agent listens.
     package static func run(socket path: String) throws {
-        let agent = try UnixSocket.connect(path)
+        let agent = try connect(path)
         defer { close(agent) }
         signal(SIGPIPE, SIG_IGN)
         var open = [
@@ -24,6 +27,16 @@ package enum Bridge {
                     continue
                 }
                 guard writeAll(buffer[..<count], to: sink) else { return }
+            }
+        }
+    }
+
+    private static func connect(_ path: String) throws -> Int32 {
+        let end = WallClock.monotonic() + patience
+        while true {
+            do { return try UnixSocket.connect(path) } catch {
+                guard WallClock.monotonic() < end else { throw error }
+                usleep(20_000)
             }
         }
     }

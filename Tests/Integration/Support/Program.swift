@@ -10,6 +10,12 @@ enum Program {
     static let agents: String? = [environment["BASCULE_AGENTS"], "\(checkout)/dist/agents"].compactMap { $0 }
         .first { access($0, R_OK) == 0 }
 
+    /// Agents with failpoints; those of `make test` else are as they are released.
+    static let failpointAgents = environment["BASCULE_TEST_AGENTS"] ?? agents
+
+    /// Whether also what takes long is tested: `make test-all`.
+    static let testsAll = environment["BASCULE_TEST_ALL"] == "1"
+
     /// Whether the program dies at failpoints: only a debug build does.
     static let hasFailpoints = path != nil && path == beside
 

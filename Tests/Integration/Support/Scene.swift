@@ -10,8 +10,11 @@ final class Scene: Sendable {
     let name: String
     let folder: String
     let lab: Lab
+    /// Where the agents' programs lie that its nodes get.
+    let agents: String?
 
-    private init(_ word: String) throws {
+    private init(_ word: String, agents: String?) throws {
+        self.agents = agents
         name = "it\(getpid())-\(word)"
         folder = NSTemporaryDirectory() + "bascule-\(name)"
         lab = try Lab(labName: name)
@@ -19,10 +22,12 @@ final class Scene: Sendable {
     }
 
     /// Gives a scene to `body` and takes it away again, also where `body` throws.
-    static func with(_ word: String, _ body: (Scene) async throws -> Void) async throws {
+    static func with(
+        _ word: String, agents: String? = Program.agents, _ body: (Scene) async throws -> Void
+    ) async throws {
         if let missing = Program.missing { throw BasculeError(.unsupported, missing) }
         await removeLeftovers()
-        let scene = try Scene(word)
+        let scene = try Scene(word, agents: agents)
         let result: Result<Void, any Error>
         do { result = .success(try await body(scene)) } catch { result = .failure(error) }
         await scene.remove()
@@ -81,7 +86,7 @@ final class Scene: Sendable {
     /// - Parameter workstation: a folder of the scene's: each has a store of its own.
     func environment(_ failpoint: String? = nil, at workstation: String = "state") -> [String: String?] {
         [
-            "XDG_STATE_HOME": "\(folder)/\(workstation)", "HOME": folder, "BASCULE_AGENTS": Program.agents,
+            "XDG_STATE_HOME": "\(folder)/\(workstation)", "HOME": folder, "BASCULE_AGENTS": agents,
             "BASCULE_FAILPOINT": failpoint, "CI": nil, "BASCULE_HOLD": Scene.hold,
         ]
     }

@@ -3,7 +3,9 @@ import Glibc
 
 extension Lab {
     /// Where the host sees a node's root directory, for tests that put a disk below a part of it.
-    package func root(of name: NodeName) throws -> String { paths.node(try record(of: name).spec.name, of: labName).root }
+    package func root(of name: NodeName) throws -> String {
+        paths.node(try record(of: name).spec.name, of: labName).root
+    }
 
     /// Pulls the plug of a node with a disk of its own (`LabDisk.limited`): the disk takes nothing more, what was not
     /// flushed to it is lost, and every process dies. `boot` mounts the disk again, which replays its journal.
