@@ -57,10 +57,19 @@ agent: build-deps
 	@scripts/agent-size.sh $(DIST)/bascule-agent
 
 .PHONY: test
-test: deps controller agent ## build, then every test: libraries, real servers, throwaway nodes (as root)
+test: deps controller agent test-agent ## build, then every test: libraries, real servers, throwaway nodes (as root)
 	swift build --scratch-path $(BUILD) --build-tests
 	BASCULE=$(abspath $(DIST))/bascule BASCULE_AGENTS=$(abspath $(DIST))/agents \
+	    BASCULE_TEST_AGENTS=$(abspath $(DIST))/test/agents \
 	    swift test --scratch-path $(BUILD) --skip-build --disable-xctest $(TEST_FLAGS)
+
+# An agent with failpoints, which a released one has not.
+.PHONY: test-agent
+test-agent: build-deps
+	swift build --scratch-path $(AGENT_BUILD)-test --static-swift-stdlib --product bascule-agent
+	@mkdir -p $(DIST)/test/agents/$(ARCH)
+	@strip -o $(DIST)/test/agents/$(ARCH)/bascule-agent.new $(AGENT_BUILD)-test/debug/bascule-agent
+	@mv $(DIST)/test/agents/$(ARCH)/bascule-agent.new $(DIST)/test/agents/$(ARCH)/bascule-agent
 
 .PHONY: test-all
 test-all: export BASCULE_TEST_ALL := 1
@@ -121,4 +130,4 @@ install: ## install what is built below PREFIX (/usr/local), DESTDIR before it
 
 .PHONY: clean
 clean: ## remove what was built
-	rm -rf $(BUILD) $(AGENT_BUILD) .build-fuzz .build-thread .build-address $(DIST)
+	rm -rf $(BUILD) $(AGENT_BUILD) $(AGENT_BUILD)-test .build-fuzz .build-thread .build-address $(DIST)
