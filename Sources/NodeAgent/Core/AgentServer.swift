@@ -29,7 +29,7 @@ package final class AgentServer: Sendable {
         serve(listener) { UnixSocket.isRoot($0) ? .root : .controller }
         let edge = try UnixSocket.listen(services.paths.edgeSocket, group: Accounts.group(of: AgentPaths.user))
         serve(edge) { _ in .edge }
-        HealLoop.begin(services.healing)
+        HealLoop.begin(services.healing, memory)
         services.log("bascule-agent \(ProtocolVersion.product) listens at \(services.paths.socket)")
         while true {
             try? await Task.sleep(for: .seconds(1))

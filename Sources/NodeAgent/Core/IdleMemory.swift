@@ -21,6 +21,9 @@ final class IdleMemory: Sendable {
         open.subtract(1, ordering: .relaxed)
     }
 
+    /// Something was done besides a connection, e.g. healed: what it took is given back when it is quiet again.
+    func worked() { begun.add(1, ordering: .relaxed) }
+
     /// To be called once a second. Returns how many bytes of code were let go, 0 at nearly every call.
     @discardableResult
     func tick() -> Int {
@@ -36,6 +39,8 @@ final class IdleMemory: Sendable {
 
     /// Only code, which nothing writes to: what is dropped is read again from its file as it was.
     private static func giveBack() -> Int {
+        // The heap first: what the C library keeps free it gives back to the kernel.
+        Heap.trim()
         guard let maps = (try? AtomicFile.read("/proc/self/maps")) ?? nil else { return 0 }
         var bytes = 0
         for line in maps.split(separator: UInt8(ascii: "\n")) {

@@ -7,6 +7,7 @@ import Synchronization
 final class HealLoop {
     private let healing: Healing
     private let floor: DiskFloor
+    private let memory: IdleMemory
     private var watch: FileWatch?
     private var signals: SystemdSignals?
     private var filter: NetfilterSignals?
@@ -33,15 +34,15 @@ final class HealLoop {
 
     private final class Busy: Sendable { let lanes = Mutex<Set<Healing.Lane>>([]) }
 
-    init(_ healing: Healing) {
-        self.healing = healing
+    init(_ healing: Healing, _ memory: IdleMemory) {
+        (self.healing, self.memory) = (healing, memory)
         floor = DiskFloor(healing)
     }
 
     /// Watches and heals for ever, on a thread of its own.
-    static func begin(_ healing: Healing) {
+    static func begin(_ healing: Healing, _ memory: IdleMemory) {
         Thread.detach {
-            let loop = HealLoop(healing)
+            let loop = HealLoop(healing, memory)
             loop.run()
         }
     }
@@ -238,6 +239,7 @@ final class HealLoop {
             }
             return lanes
         }
+        if !lanes.isEmpty { memory.worked() }
         for (lane, ids) in lanes {
             if lane == .quick {
                 healing.look(ids)

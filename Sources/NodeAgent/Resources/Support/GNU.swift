@@ -37,3 +37,14 @@ enum GNU {
             .unsupported, "The C library of this node has no \(name)", hint: "Debian 12 or newer is needed")
     }
 }
+
+/// The C library's heap.
+package enum Heap {
+    private typealias Trim = @convention(c) (Int) -> Int32
+
+    /// Gives back to the kernel what is free; a C library without that keeps it.
+    package static func trim() {
+        guard let symbol = try? GNU.symbol("malloc_trim") else { return }
+        _ = unsafeBitCast(symbol, to: Trim.self)(0)
+    }
+}
