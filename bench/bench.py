@@ -20,6 +20,7 @@ import tempfile
 sys.dont_write_bytecode = True
 
 import engine
+import heal
 import postgres
 import scale
 from nodes import Nodes
@@ -30,7 +31,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", choices=["engine", "speed", "scale", "postgres"], help="measure only this")
+    parser.add_argument("--only", choices=["engine", "speed", "scale", "postgres", "heal"], help="measure only this")
     parser.add_argument("--rounds", type=int, default=3, help="of the long measurements (3)")
     parser.add_argument("--idle-rounds", type=int, default=15, help="of the runs with nothing to do (15)")
     parser.add_argument("--nodes", default="4,50,500", help="how many nodes the curve has (4,50,500)")
@@ -89,6 +90,19 @@ def measure_speed(options, folder, agents):
         nodes.down()
 
 
+def measure_heal(options, folder, agents):
+    nodes = Nodes(options.bascule, folder, agents)
+    nodes.down()
+    try:
+        nodes.up("h1")
+        nodes.warm("h1")
+        nodes.bootstrap("h1")
+        say("healing")
+        return heal.measure(nodes, "h1", options.watch)
+    finally:
+        nodes.down()
+
+
 def table(rows):
     lines = [("", "bascule", "against", "ratio", "goal", "")]
     for line in rows:
@@ -133,6 +147,8 @@ def main():
             rows += measure_engine(options, folder, agents, agent)
         if options.only in (None, "scale", "speed"):
             rows += measure_speed(options, folder, agents)
+        if options.only in (None, "heal"):
+            rows += measure_heal(options, folder, agents)
         if options.only in (None, "postgres"):
             say("PostgreSQL")
             reachable = pathlib.Path(folder) / "agent"

@@ -31,6 +31,7 @@ class Nodes:
         self.key = self.folder / "key"
         self.known = self.folder / "known_hosts"
         self.nodes = {}
+        self.lab_name = LAB
         run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.key])
         (self.folder / "entry.conf").write_text(TEMPLATE)
 

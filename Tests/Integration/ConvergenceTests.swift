@@ -112,6 +112,28 @@ extension OnNodes {
             try await scene.shell("d12", "bascule-agent release")
         }
 
+        /// Roles come back by themselves; what an apply alone may do to a database server is only told.
+        @Test func rolesComeBackAndSettingsAreOnlyReported() async throws {
+            try await converge()
+            func sql(_ text: String) async throws -> String {
+                try await scene.shell("d13", "cd /; runuser -u postgres -- psql -AtXq -c \"\(text)\"")
+            }
+            _ = try await sql("DROP ROLE reader")
+            _ = try await sql("ALTER ROLE writer CONNECTION LIMIT 3")
+            _ = try await sql("ALTER SYSTEM SET work_mem = '5MB'")
+            let start = ContinuousClock.now
+            let back = try await eventually(within: 10) {
+                try await sql(
+                    "SELECT rolconnlimit, pg_has_role('writer', oid, 'member') FROM pg_roles WHERE rolname IN ('reader', 'writer') ORDER BY rolname"
+                ) == "-1|t\n7|t"
+            }
+            #expect(back && ContinuousClock.now - start < .seconds(5))
+            #expect(try await sql("SHOW work_mem") == "9MB")
+            let told = try await scene.shell("d13", "bascule-agent status")
+            #expect(told.contains("postgresSetting:work_mem") && told.contains("keeps data"), "\(told)")
+            try await converge()
+        }
+
         @Test func aUnitIsStartedAgainWhenItsFileChangesAndRollbackBringsTheOldFileBack() async throws {
             try await converge()
             let before = try await scene.shell(

@@ -11,6 +11,7 @@ extension Compilation {
         let origin = Self.postgresOrigin
         let version = try postgresVersion(service, on: node)
         try packages(["postgresql-\(version)", "postgresql-client-\(version)"], on: node, origin: origin)
+        try keepFromUnattendedUpgrades("postgresql", "postgresql", on: node, origin: origin)
         let server = PostgresServer(port: service.port)
         for (name, database) in service.databases.sorted(by: { $0.key < $1.key }) {
             let owner = database.owner ?? name.rawValue

@@ -37,6 +37,7 @@ extension Compilation {
         guard let node = single(.cache) else { return }
         for instance in instances {
             try packages(["redis-server"], on: node, origin: Self.redisOrigin)
+            try keepFromUnattendedUpgrades("redis", "redis", on: node, origin: Self.redisOrigin)
             try note(instance.password, .generated(length: Self.passwordLength))
             output.redis[instance.purpose] = RedisEndpoint(
                 node: node, host: "127.0.0.1", port: instance.port, user: nil, password: instance.password)
