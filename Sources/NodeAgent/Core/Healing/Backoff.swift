@@ -7,7 +7,7 @@ struct Backoff: Equatable, Sendable {
     /// On the monotonic clock.
     private(set) var last = -Double.infinity
 
-    /// Seconds after the last attempt: none for the first eight, then 1, 2, 4 … up to the cap.
+    /// Seconds after the last attempt, strike by strike: none for the first eight, then 1, 2, 4 … up to the cap.
     func delay(_ settings: AgentSettings) -> Double {
         strikes < Self.free ? 0 : min(settings.backoffCap, exp2(strikes - Self.free))
     }
@@ -15,10 +15,13 @@ struct Backoff: Equatable, Sendable {
     /// When the next attempt may be made, on the monotonic clock.
     func notBefore(_ settings: AgentSettings) -> Double { last + delay(settings) }
 
-    /// Notes an attempt; one that failed counts as four. A quiet time makes it the first again.
-    mutating func strike(at now: Double, failed: Bool = false, _ settings: AgentSettings) {
+    /// How much an attempt counts.
+    enum Weight: Int { case plain = 1, crash = 2, failure = 4 }
+
+    /// Notes an attempt. A quiet time makes it the first again.
+    mutating func strike(at now: Double, _ settings: AgentSettings, _ weight: Weight = .plain) {
         if now - last > max(settings.backoffQuiet, 2 * delay(settings)) { strikes = 0 }
-        strikes += failed ? 4 : 1
+        strikes += weight.rawValue
         last = now
     }
 

@@ -17,7 +17,8 @@ final class HealLoop {
     private var servers: [PostgresServer: Set<ResourceID>] = [:]
     private var pulses: [PostgresServer: PostgresPulse] = [:]
     private var firewalls: Set<ResourceID> = []
-    private var lastMode: EdgeMode?
+    /// What the watches were last armed for.
+    private var armed: [ResourceID: DesiredResource] = [:]
     private var lastArmed = -Double.infinity
     private var nextTick = 0.0
     private var nextRescan = 0.0
@@ -180,6 +181,10 @@ final class HealLoop {
             if let server = desired.resource.postgresServer { servers[server, default: []].insert(desired.id) }
         }
         watch?.watch(paths)
+        // What changed between its joining and its watch has told nobody.
+        let known = armed
+        armed = Dictionary(entries.map { ($0.id, $0) }, uniquingKeysWith: { $1 })
+        mark(Set(entries.filter { known[$0.id] != $0 }.map(\.id)))
     }
 
     // MARK: - What tells nothing by itself
@@ -191,10 +196,9 @@ final class HealLoop {
         }
         let over = healing.holds.expire(at: WallClock.now())
         if !over.isEmpty { healing.released(over, "its time is over") }
-        let mode = healing.edgeMode()
-        if mode != lastMode {
-            lastMode = mode
+        if healing.edgeMode() != .maintenance {
             healing.state.withLock { state in
+                guard state.set.migration == nil else { return }
                 state.dirty.formUnion(state.trackers.filter { $0.value.reason == .migration }.keys)
             }
         }

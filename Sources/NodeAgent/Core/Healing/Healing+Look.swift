@@ -235,7 +235,8 @@ extension Healing {
             let told = tracker.told
             switch result {
             case .success(let rest):
-                tracker.backoff.strike(at: monotonic, settings)
+                // What dies again soon is worse than what somebody edits again.
+                tracker.backoff.strike(at: monotonic, settings, change.action == .start ? .crash : .plain)
                 state.healed += 1
                 event.seconds = monotonic - began
                 tracker.since = nil
@@ -243,7 +244,7 @@ extension Healing {
                 state.due[id] = nil
                 if rest != nil { state.dirty.insert(id) }
             case .failure(let error):
-                tracker.backoff.strike(at: monotonic, failed: true, settings)
+                tracker.backoff.strike(at: monotonic, settings, .failure)
                 state.failed += 1
                 let known = BasculeError.wrapping(error, "healing failed")
                 (event.kind, event.text, event.error) = (.healFailed, known.message, known)

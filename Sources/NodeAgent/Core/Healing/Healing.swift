@@ -182,6 +182,8 @@ package final class Healing: Sendable {
     }
 
     func release(_ resource: ResourceID?) throws {
+        let over = holds.expire(at: WallClock.now())
+        if !over.isEmpty { released(over, "its time is over") }
         let ended = try holds.remove(resource)
         guard !ended.isEmpty else {
             throw BasculeError(

@@ -56,7 +56,8 @@ enum FileDigests {
         let hash = hasher.finalize()
         if !identity.isFresh {
             known.withLock {
-                if $0.count > 20_000 { $0.removeAll() }
+                // A state that is over is never asked for again: a file that is healed often leaves many.
+                if $0.count > 4000 { $0.removeAll() }
                 $0[identity] = hash
             }
         }

@@ -40,11 +40,11 @@ struct BackoffTests {
 
     @Test func failuresCountFourTimes() {
         var backoff = Backoff()
-        backoff.strike(at: 0, failed: true, settings)
+        backoff.strike(at: 0, settings, .failure)
         #expect(backoff.delay(settings) == 0)
-        backoff.strike(at: 0, failed: true, settings)
+        backoff.strike(at: 0, settings, .failure)
         #expect(backoff.delay(settings) == 1)
-        backoff.strike(at: 0, failed: true, settings)
+        backoff.strike(at: 0, settings, .failure)
         #expect(backoff.delay(settings) == 16)
     }
 
