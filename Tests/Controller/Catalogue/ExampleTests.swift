@@ -137,6 +137,9 @@ import Testing
         directory:/srv/apps/shop
         directory:/srv/shop/uploads
         directory:/var/lib/redis/durable
+        file:/etc/apt/apt.conf.d/52bascule-pgbouncer
+        file:/etc/apt/apt.conf.d/52bascule-postgresql
+        file:/etc/apt/apt.conf.d/52bascule-redis
         file:/etc/logrotate.d/bascule-nginx
         file:/etc/nginx/bascule/pages/.bascule/maintenance.html
         file:/etc/nginx/bascule/pages/.bascule/unavailable.html
