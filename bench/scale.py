@@ -84,6 +84,10 @@ def know(nodes, instances):
         values = [{"name": "?", "address": "?"}.get(column, column) for column in columns]
         given = [{"name": name, "address": address}[column] for column in columns if column in ("name", "address")]
         store.execute(f"INSERT OR REPLACE INTO node SELECT {', '.join(values)} FROM node WHERE name = ?", [*given, host])
+        # As a node's agent has seen requests, so has the instance that is a copy of it.
+        store.execute(
+            "INSERT OR REPLACE INTO setting SELECT ?, value FROM setting WHERE name = ?",
+            [f"serial/{name}", f"serial/{host}"])
     store.commit()
     store.close()
 
@@ -115,7 +119,7 @@ def measured(argv, environment, status=(0,)):
     _, code, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(code)
     if process.returncode not in status:
-        raise Failure(f"{argv[1]} ended with {process.returncode}\n{said[-2000:]}")
+        raise Failure(f"{argv[1]} ended with {process.returncode}\n{said[:3000]}")
     return time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, said
 
 
@@ -166,7 +170,7 @@ def curve(nodes, hosts, counts, rounds):
             seconds, _, memory, said = measured(mixed, environment, status=(1,))
             named = sum(f"h{port} is out of reach" in said for port in ports)
             if named != len(ports):
-                raise Failure(f"{named} of {len(ports)} hostile peers were named\n{said[-2000:]}")
+                raise Failure(f"{named} of {len(ports)} hostile peers were named\n{said[:3000]}")
             say(f"  with {len(ports)} hostile peers: {seconds:.2f} s, without {alone:.2f} s, {memory:.0f} MiB")
             pairs.append((seconds, alone))
     # Their deadline is 15 s: where all others are done before it, it is what is waited for.

@@ -78,7 +78,8 @@ package actor NodeLink {
         do {
             let session = try await SSHSession.connect(to: endpoint, login: login)
             // The forced command decides what runs; the word is only for the server's log.
-            let stream = try await session.openStream("connect", window: 4 << 20)
+            // Where many log in to one machine at once, its PAM and logind take longer for a session than sshd for a login.
+            let stream = try await session.openStream("connect", window: 4 << 20, deadline: .seconds(45))
             return NodeLink(
                 node: node, channel: SSHAgentChannel(session: session, stream: stream), greeting: greeting)
         } catch {
