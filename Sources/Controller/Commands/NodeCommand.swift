@@ -8,7 +8,8 @@ import Foundation
 /// `bascule node`
 struct NodeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "node", abstract: "The fleet's nodes.", subcommands: [List.self, BootstrapNode.self, Forget.self])
+        commandName: "node", abstract: "The fleet's nodes.",
+        subcommands: [List.self, BootstrapNode.self, Forget.self, UpgradeNode.self])
 
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(

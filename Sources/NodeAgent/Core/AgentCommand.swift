@@ -18,6 +18,7 @@ package enum AgentCommand {
           bascule-agent identity               what this node is to controllers, as JSON
           bascule-agent backups [NUMBER]       the controller's store backups here; one of them to standard output
           bascule-agent task                   a data task in a process of its own (what the agent runs)
+          bascule-agent trial [--over]         bring the previous program back where a new one fails (what the unit runs)
           bascule-agent version
 
         On the node's own console, as root:
@@ -66,6 +67,8 @@ package enum AgentCommand {
                     guard let number = Int(arguments[1]) else { throw usage }
                     try BackupKeeper(paths: paths).write(number: number)
                 }
+            case "trial":
+                try Upgrade.judge(isOver: arguments.dropFirst().first == "--over", paths: paths)
             case "task": return DataChild.run()
             case "version": print("bascule-agent \(ProtocolVersion.product) \(Install.architecture)")
             case "help", "--help", "-h": print(help)

@@ -33,6 +33,9 @@ package struct AgentPaths: Sendable {
     var outbox: String { "\(state)/outbox" }
     /// Blocks that are given up first when the disk runs full.
     var reserve: String { "\(state)/reserve" }
+    /// A program on trial, and one that did not stay.
+    var trial: String { "\(state)/trial.json" }
+    var failedTrial: String { "\(state)/trial-failed.json" }
     var loginGuard: String { "\(state)/login-guard.json" }
     package var socket: String { "\(runtime)/agent.sock" }
     /// The installed program.

@@ -21,6 +21,10 @@ package final class AgentServer: Sendable {
         signal(SIGPIPE, SIG_IGN)
         Leftovers.remove(below: services.paths.state)
         do { try ResourceKeeper.repair(services.context()) } catch { services.log("repairs failed: \(error)") }
+        if let failed = Upgrade.takeFailure(services.paths) {
+            let text = "the program \(failed.program.rawValue.prefix(12)) was tried and left again: \(failed.reason)"
+            services.healing.tell([AgentEvent(sequence: 0, time: 0, kind: .note, text: text)])
+        }
         services.loginGuard.recover(services.context(progress: services.log))
         try await keeper.resume()
         do { try services.edge.restore() } catch { services.log("the edge could not be restored: \(error)") }

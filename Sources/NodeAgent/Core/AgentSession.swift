@@ -141,9 +141,21 @@ final class AgentSession: Sendable {
             }
         case .publicKey(let purpose):
             work(id) { .publicKey(try ConductorKey.publicLine(purpose, paths: services.paths)) }
-        case .upgrade(let digest):
+        case .upgrade(let digest, let trial):
+            Task {
+                do {
+                    try await keeper.refuseWhileConducting()
+                    try await Blocking.run { try Upgrade.begin(digest, seconds: trial, paths: services.paths) }
+                    send(.reply, id, Reply.accepted)
+                    // systemd starts the new program as soon as this one has answered and ended.
+                    try await Task.sleep(for: .milliseconds(200))
+                    exit(0)
+                } catch { send(.reply, id, Reply.refused(BasculeError.wrapping(error, "the upgrade failed"))) }
+            }
+        case .program: work(id) { .digests([try Upgrade.program()]) }
+        case .keepProgram(let digest):
             work(id) {
-                try Upgrade.install(digest, paths: services.paths)
+                try Upgrade.keep(digest, paths: services.paths)
                 return .accepted
             }
         case .submit(let segment): watch(segment.id, from: 1, id) { try await keeper.accept(segment, signed: signed) }

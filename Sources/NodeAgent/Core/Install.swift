@@ -52,9 +52,8 @@ package enum Install {
             throw BasculeError(.checkFailed, "sshd refuses the agent's drop-in", cause: check.cause())
         }
         try Subprocess.require(["systemctl", "reload", "ssh"], "reloading sshd")
-        try DurableFile.write(
-            PackageResources.bascule_agent_service, to: "/etc/systemd/system/bascule-agent.service", mode: 0o644)
-        try Subprocess.require(["systemctl", "daemon-reload"], "systemctl daemon-reload")
+        try Upgrade.keepPrevious()
+        try writeUnit()
         try Subprocess.require(
             ["systemctl", "enable", "--quiet", "bascule-agent.service"], "enabling the agent's unit")
         // Accounts and systemd's links are other programs' writes, which a power cut would take back.
@@ -64,6 +63,14 @@ package enum Install {
         sync()
         try waitForSocket(paths)
         return outcome
+    }
+
+    /// The unit as this program wants it.
+    static func writeUnit() throws {
+        let path = "/etc/systemd/system/bascule-agent.service"
+        guard try DurableFile.read(path) != PackageResources.bascule_agent_service else { return }
+        try DurableFile.write(PackageResources.bascule_agent_service, to: path, mode: 0o644)
+        try Subprocess.require(["systemctl", "daemon-reload"], "systemctl daemon-reload")
     }
 
     static let sshd = "/etc/ssh/sshd_config.d/50-bascule.conf"

@@ -175,6 +175,14 @@ package actor SegmentKeeper {
         }
     }
 
+    /// Throws while this agent conducts a migration: it must not be exchanged then.
+    package func refuseWhileConducting() throws {
+        guard let conducted = running.values.first(where: { $0.segment.lease != nil }) else { return }
+        throw BasculeError(
+            .conducting, "this agent conducts a migration in segment \(conducted.segment.id)",
+            hint: "wait until bascule now says that it has ended")
+    }
+
     /// What runs, and what ran last; oldest first.
     package func activities() -> [AgentStatus.Activity] {
         recent + running.values.map { activity(of: $0, ended: nil) }.sorted { $0.segment < $1.segment }
@@ -196,6 +204,8 @@ package actor SegmentKeeper {
 }
 
 extension ErrorCode {
+    /// What was asked has to wait for the end of the migration.
+    package static let conducting: ErrorCode = "conducting"
     /// A segment that the agent does not know, or that no longer runs.
     package static let unknownSegment: ErrorCode = "unknown-segment"
 }

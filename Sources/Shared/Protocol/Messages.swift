@@ -105,8 +105,9 @@ package enum Request: Hashable, Codable, Sendable {
     case edge(EdgeMode, lease: Int?)
     /// Has the agent make (once) an SSH key pair for a purpose, and answer the public line.
     case publicKey(purpose: String)
-    /// Replaces the agent's program by an upload and starts it again.
-    case upgrade(Digest)
+    /// Replaces the agent's program by an upload and starts it again, on trial for so many seconds: the previous one
+    /// comes back by itself unless `keepProgram` reaches the new one in time.
+    case upgrade(Digest, trial: Double)
     /// Keeps an upload as a backup of the controller's store, encrypted by it; old ones go. Of two the one with the
     /// higher number is newer.
     case keepBackup(Digest, number: Int)
@@ -125,6 +126,10 @@ package enum Request: Hashable, Codable, Sendable {
     case outbox(from: Int, limit: Int)
     /// Keeps a change that waits for it. Counts only over an SSH connection that was made after the change.
     case confirm(SegmentID, StepID)
+    /// Which program the agent is.
+    case program
+    /// Ends the trial of the program that runs: it stays.
+    case keepProgram(Digest)
 }
 
 /// What came of a request.

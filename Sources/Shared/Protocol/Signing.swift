@@ -102,9 +102,11 @@ extension Request {
     /// Whether it changes anything on the node: such a request must be signed by the controller.
     package var isMutating: Bool {
         switch self {
-        case .hello, .facts, .observe, .missingBlobs, .attach, .status, .journal, .snapshots, .backups, .outbox: false
+        case .hello, .facts, .observe, .missingBlobs, .attach, .status, .journal, .snapshots, .backups, .outbox,
+            .program:
+            false
         case .putBlob, .putSecrets, .submit, .command, .restore, .edge, .publicKey, .upgrade, .keepBackup, .leave,
-            .manifest, .hold, .release, .confirm:
+            .manifest, .hold, .release, .confirm, .keepProgram:
             true
         }
     }

@@ -124,9 +124,11 @@ import Testing
                 case .release: 21
                 case .outbox: 22
                 case .confirm: 23
+                case .program: 24
+                case .keepProgram: 25
                 }
             })
-        #expect(requests == Set(0...23))
+        #expect(requests == Set(0...25))
         let replies = Set(
             Samples.replies.map { reply in
                 switch reply {

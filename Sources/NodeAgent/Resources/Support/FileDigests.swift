@@ -35,7 +35,7 @@ struct FileIdentity: Hashable, Sendable {
 }
 
 /// SHA-256 of files, computed once per state of a file.
-enum FileDigests {
+package enum FileDigests {
     private static let known = Mutex<[FileIdentity: [UInt8]]>([:])
 
     /// The hash of an open regular file whose status is `status`.
@@ -64,8 +64,19 @@ enum FileDigests {
         return hash
     }
 
+    /// The hash of the program that runs, also where its file was replaced since.
+    package static func hashOfOwnProgram() throws -> [UInt8] {
+        let path = "/proc/self/exe"
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { throw systemError("read", path) }
+        defer { close(file) }
+        var status = stat()
+        fstat(file, &status)
+        return try hash(file, status, path)
+    }
+
     /// The hash of the regular file at a path, its last component not followed; nil where there is none.
-    static func hash(_ path: String) throws -> [UInt8]? {
+    package static func hash(_ path: String) throws -> [UInt8]? {
         guard let parent = try ParentDirectory.find(path), let status = try parent.status(),
             status.st_mode & S_IFMT == S_IFREG
         else { return nil }
