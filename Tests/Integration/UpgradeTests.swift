@@ -56,8 +56,8 @@ extension OnNodes {
 
         @Test func aGoodOneIsKeptAndWorksWithWhatTheOldOneWrote() async throws {
             try await converge()
-            let real = try #require(
-                FileManager.default.contents(atPath: "\(try #require(Program.agents))/x86_64/bascule-agent"))
+            let agents = try #require(Program.agents)
+            let real = try #require(FileManager.default.contents(atPath: "\(agents)/x86_64/bascule-agent"))
             // The same program with another digest: bytes after an ELF file's end mean nothing.
             let upgraded = try await upgrade(real + Data("another".utf8))
             #expect(upgraded.status == 0 && upgraded.output.contains("n1"), "\(upgraded.output)")

@@ -37,7 +37,6 @@ final class Confirmation: Sendable {
     /// Pauses grow, and refused logins are few: what bans guessers must not ban the controller.
     private func prove(_ step: StepID, until deadline: ContinuousClock.Instant) async {
         var pause = Duration.milliseconds(500)
-        var refusals = 0
         while ContinuousClock.now < deadline, !state.withLock({ $0.finished.contains(step) }) {
             do {
                 return try await session.overFreshLogin(segment.node) { link in
@@ -45,9 +44,9 @@ final class Confirmation: Sendable {
                 }
             } catch let error as BasculeError {
                 if error.code == "nothing-to-confirm" || error.code == "unknown-request" { return }
-                if error.code == "ssh-auth-failed" { refusals += 1 }
                 observer(.note("\(segment.node)  a fresh login failed: \(error.message) [\(error.code)]"))
-                if refusals == 2 { return }
+                // A refusal is an answer, and what bans guessers counts it.
+                if error.code == "ssh-auth-failed" { return }
             } catch { return }
             try? await Task.sleep(for: pause)
             pause = min(pause * 2, .seconds(8))

@@ -93,6 +93,7 @@ extension FleetSession {
             let login = SSHLogin(
                 user: address.user, identities: [.key(fleetKey.secret, name: "the fleet's key")],
                 hostKeys: .pinned(pins))
+            try await logins.enter(node)
             let link = try await NodeLink.open(
                 node, endpoint, login: login,
                 greeting: try greeting(node, machine: record.machine, key: record.sealingKey))

@@ -23,6 +23,7 @@ package actor FleetSession {
     package nonisolated let lab: Lab?
     /// What greets the agents.
     package nonisolated let holder: String
+    let logins = LoginBudget()
     package nonisolated let epoch: Int
     var links: [NodeName: NodeLink] = [:]
     var welcomes: [NodeName: Welcome] = [:]
