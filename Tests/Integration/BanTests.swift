@@ -42,10 +42,11 @@ extension OnNodes {
             // The agent dies again and again: every time the controller has to log in anew.
             let before = try await logins()
             try fleet(files: 2)
-            let run = try scene.begin("apply", "--yes")
-            for _ in 0..<5 where run.status == nil {
-                try await Task.sleep(for: .milliseconds(400))
+            let run = try scene.begin("apply", "--yes", "--json")
+            try #require(try await run.says("\"finished\"", within: 60), "\(run.output)")
+            for _ in 0..<4 where run.status == nil {
                 try await scene.killAgent("n1")
+                try await Task.sleep(for: .seconds(1))
             }
             #expect(try await run.ended(within: 120) == 0, "\(run.output)")
             let spent = try await logins() - before
