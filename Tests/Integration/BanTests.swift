@@ -10,7 +10,7 @@ extension OnNodes {
         init() throws { scene = try #require(Scene.shared) }
 
         private static let limits = "MaxStartups 2:100:3\\nPerSourcePenalties authfail:10s min:20s noauth:5s max:120s"
-        private static let rate = "tcp dport 22 ct state new limit rate over 12/minute burst 8 packets drop"
+        private static let rate = "tcp dport 22 ct state new limit rate over 20/minute burst 12 packets drop"
 
         private func fleet(sshd: String = limits, files: Int) throws {
             try scene.fleet(

@@ -35,7 +35,8 @@ import Testing
         _ = try await peer.greet()
         let changing: [Request] = [
             secrets, .submit(house.segment("s", [house.file("a")])), .command("s", .go), .restore("s"),
-            .edge(.old, lease: nil), .publicKey(purpose: "x"), .upgrade("x", trial: 60), .putBlob(Digest(of: "x"), size: 1),
+            .edge(.old, lease: nil), .publicKey(purpose: "x"), .upgrade("x", trial: 60),
+            .putBlob(Digest(of: "x"), size: 1),
             .keepBackup("x", number: 1), .leave,
         ]
         for (index, request) in changing.enumerated() {
