@@ -72,6 +72,9 @@ extension OnNodes {
             for secret in [canary, redis] {
                 #expect(!said.contains(secret))
                 #expect(try files(in: scene.folder, holding: secret).isEmpty)
+                let journal = try await scene.run(
+                    "a", "sh", "-c", "journalctl --all -o export --no-pager | grep -caF -f - ", stdin: secret)
+                #expect(journal.text.trimmingCharacters(in: .whitespacesAndNewlines) == "0", "the journal is clean")
                 let hits = try await scene.run(
                     "a", "grep", "-rlaF", "--exclude-dir=proc", "--exclude-dir=sys", "-f", "-", "/var/lib", "/var/log",
                     "/etc", "/srv", "/run", "/tmp", stdin: secret
@@ -82,6 +85,11 @@ extension OnNodes {
                     places.subtracting(snapshots).allSatisfy { $0 == "/srv/key.conf" || $0.hasPrefix("/etc/redis/") },
                     "\(places)")
             }
+            // Neither program leaves its memory behind when it crashes.
+            #expect(
+                try await scene.shell(
+                    "a", "grep 'core file' /proc/$(systemctl show -P MainPID bascule-agent)/limits | awk '{print $5}'")
+                    == "0")
             // A snapshot keeps what a file held before, encrypted.
             #expect(snapshots.isEmpty)
             #expect(

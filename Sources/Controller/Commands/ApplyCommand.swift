@@ -22,6 +22,7 @@ struct ApplyCommand: AsyncParsableCommand {
     @OptionGroup var contact: ContactOptions
     @Argument(help: "A plan that bascule plan --out wrote.") var planFile: String?
     @Flag(help: "Do not ask before starting. It never answers the migration's go or no-go.") var yes = false
+    @OptionGroup var caps: CapOptions
     @Option(help: "The last phase to run: one before freeze, or one from open on.") var through: String?
 
     func run() async throws {
@@ -32,13 +33,14 @@ struct ApplyCommand: AsyncParsableCommand {
         let view = RunView(json: output.json)
         let runner = Runner(session: session, contact: contact.contact(), through: last, observer: view.observer)
         let settled = try await runner.settle()
-        view.finish()
         if let settled, settled.status == .rolledBack {
+            view.finish()
             try finish(
                 nil, view, note: "the migration that an earlier run began was rolled back; the old system serves",
                 status: RunOutcome.rolledBack.exitStatus)
         }
-        var planned = try await PlanMaker(session: session).make()
+        var planned = try await PlanMaker(session: session, maxDeletes: caps.maxDeletes).make()
+        for line in ClockSkew.lines(await session.clockSkews) { view.observer(.note(line)) }
         if let planFile {
             planned.plan = try PlanFile.read(planFile, session: session)
         } else if !planned.plan.steps.isEmpty {
@@ -49,6 +51,7 @@ struct ApplyCommand: AsyncParsableCommand {
             Terminal.fail(error)
         }
         if planned.plan.steps.isEmpty {
+            view.finish()
             await runner.handOver(planned)
             await BackupReport.afterApply(session, changed: false)
             await session.close()
@@ -100,7 +103,9 @@ struct ApplyCommand: AsyncParsableCommand {
             first.outcome == .stopped || first.outcome == .converged
                 || first.outcome == .failed && planned.plan.migration == nil && !others.isEmpty && !missing.isEmpty
         else { return first }
-        var refined = try await PlanMaker(session: session, only: missing.isEmpty ? nil : others).make()
+        var refined = try await PlanMaker(
+            session: session, only: missing.isEmpty ? nil : others, maxDeletes: caps.maxDeletes
+        ).make()
         refined.unreachable.merge(missing) { $1 }
         let beyond = refined.plan.steps.filter { !approved.contains($0.id) }
         if !beyond.isEmpty, !yes {

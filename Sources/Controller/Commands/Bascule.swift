@@ -25,7 +25,8 @@ package struct Bascule: AsyncParsableCommand {
             FactsCommand.self,
             PlanCommand.self, ApplyCommand.self, NowCommand.self, StatusCommand.self, DriftCommand.self,
             HistoryCommand.self,
-            GoCommand.self, NoGoCommand.self, RollbackCommand.self, SnapshotCommand.self, ReportCommand.self,
+            GoCommand.self, NoGoCommand.self, RollbackCommand.self, HoldCommand.self, ReleaseCommand.self,
+            SnapshotCommand.self, ReportCommand.self,
             JourneyCommand.self, LabCommand.self, HolderCommand.self, RecoveryKitCommand.self, AdoptCommand.self,
         ])
     package init() {}
@@ -47,6 +48,9 @@ package struct Bascule: AsyncParsableCommand {
     package static func start() async -> Never {
         signal(SIGPIPE, SIG_IGN)
         FileLimit.raise()
+        // A core file would hold every secret that passed through.
+        var none = rlimit(rlim_cur: 0, rlim_max: 0)
+        setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none)
         do {
             var command = try parsed()
             if var asynchronous = command as? any AsyncParsableCommand {
@@ -54,10 +58,13 @@ package struct Bascule: AsyncParsableCommand {
             } else {
                 try command.run()
             }
+            LiveScreen.endAll()
             Foundation.exit(0)
         } catch let status as ExitStatus {
+            LiveScreen.endAll()
             Foundation.exit(status.code)
         } catch let error as BasculeError {
+            LiveScreen.endAll()
             Terminal.fail(error)
             Foundation.exit(1)
         } catch {

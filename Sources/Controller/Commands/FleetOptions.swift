@@ -34,6 +34,27 @@ struct OutputOptions: ParsableArguments {
     var json = false
 }
 
+/// What a plan may do this once.
+struct CapOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Let this plan delete so many resources, instead of caps.deletions of the fleet file.", valueName: "n"))
+    var maxDeletes: Int?
+
+    func validate() throws {
+        if let maxDeletes, maxDeletes < 0 { throw ValidationError("--max-deletes takes a number from 0 on") }
+    }
+}
+
+/// Nodes whose clocks are off, for people.
+enum ClockSkew {
+    static func lines(_ skews: [NodeName: Double]) -> [String] {
+        skews.sorted { $0.key < $1.key }.map { node, seconds in
+            "the clock of \(node) is \(abs(seconds).durationText) \(seconds > 0 ? "ahead" : "behind"): certificates and DNS signatures may be refused there; is time synchronisation on?"
+        }
+    }
+}
+
 /// How a first contact with a node is answered.
 struct ContactOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Trust a node of this fingerprint at the first contact.", valueName: "SHA256:…"))

@@ -59,10 +59,10 @@ struct JourneyCommand: ParsableCommand {
             } else {
                 for step in result.steps {
                     Terminal.say(
-                        "\(step.ok ? Terminal.paint("✓", .green) : Terminal.paint("✗", .red)) \(step.name)  \(Int(step.milliseconds)) ms\(step.reason.map { "  \(Terminal.escape($0))" } ?? "")"
+                        "\(step.ok ? Terminal.paint("✓", .green) : Terminal.paint("✗", .red)) \(step.name)  \(step.milliseconds.rounded(to: 0)) ms\(step.reason.map { "  \(Terminal.escape($0))" } ?? "")"
                     )
                 }
-                Terminal.say("\(result.outcome) in \(Int(result.milliseconds)) ms")
+                Terminal.say("\(result.outcome) in \(result.milliseconds.rounded(to: 0)) ms")
             }
             if !result.ok { throw ExitStatus(code: 1) }
         }

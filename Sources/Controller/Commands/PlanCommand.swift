@@ -19,13 +19,16 @@ struct PlanCommand: AsyncParsableCommand {
     @OptionGroup var output: OutputOptions
     @Option(help: "Write the plan to a file, for bascule apply FILE.") var out: String?
     @Option(help: "Only these nodes (a comma between them).") var on: String?
+    @OptionGroup var caps: CapOptions
     @Flag(help: "Only one line a step.") var short = false
 
     func run() async throws {
         let session = try options.session()
         let only = on?.split(separator: ",").map { NodeName(String($0)) }
-        let planned = try await PlanMaker(session: session, only: only).make()
+        let planned = try await PlanMaker(session: session, only: only, maxDeletes: caps.maxDeletes).make()
+        let skews = await session.clockSkews
         await session.close()
+        ClockSkew.lines(skews).forEach { Terminal.error($0) }
         if !planned.plan.steps.isEmpty || out != nil { try session.store.save(planned.plan) }
         if output.json {
             try Terminal.json(planned.plan)

@@ -4,54 +4,6 @@ import BasculeModel
 import BasculeStore
 import Foundation
 
-/// `bascule status`
-struct StatusCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "status", abstract: "What every agent is and does.")
-    @OptionGroup var options: FleetOptions
-    @OptionGroup var output: OutputOptions
-
-    private struct Row: Encodable {
-        var node: String
-        var status: AgentStatus?
-        var error: BasculeError?
-    }
-
-    func run() async throws {
-        let session = try options.session()
-        var failed = false
-        let statuses = await session.statuses(of: session.usedNodes)
-        for node in session.usedNodes {
-            var row = Row(node: node.rawValue)
-            switch statuses[node] {
-            case .success(let status)?: row.status = status
-            case .failure(let error)?: row.error = error
-            case nil: break
-            }
-            failed = failed || row.error != nil
-            if output.json { try Terminal.json(row) } else { show(row) }
-        }
-        await session.close()
-        if failed { throw ExitStatus(code: 1) }
-    }
-
-    private func show(_ row: Row) {
-        guard let status = row.status else {
-            return Terminal.say(
-                "\(Terminal.paint(row.node, .bold))  \(Terminal.paint(Terminal.escape(row.error?.message ?? "no answer"), .red))"
-            )
-        }
-        Terminal.say(
-            "\(Terminal.paint(row.node, .bold))  agent \(Terminal.escape(status.version)), up \(status.uptime.durationText), machine \(status.machine.prefix(12))\(status.edge.map { ", old edge: \($0.rawValue)" } ?? "")"
-        )
-        for activity in status.activities.suffix(5) {
-            let state =
-                activity.ended.map { "ended \($0.rawValue)" }
-                ?? "runs: \(activity.running.map(Terminal.escape).joined(separator: ", "))"
-            Terminal.say("  \(activity.phase?.rawValue ?? "")  \(activity.stepsDone)/\(activity.stepsTotal)  \(state)")
-        }
-    }
-}
-
 /// `bascule drift`
 struct DriftCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -82,7 +34,8 @@ struct DriftCommand: AsyncParsableCommand {
 /// `bascule history`
 struct HistoryCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "history", abstract: "The runs, or one run's events and evidence.",
+        commandName: "history",
+        abstract: "The runs and what agents did by themselves, or one run's events and evidence.",
         discussion: "Examples: bascule history; bascule history RUN")
     @OptionGroup var options: FleetOptions
     @OptionGroup var output: OutputOptions
@@ -96,19 +49,7 @@ struct HistoryCommand: ParsableCommand {
 
     func run() throws {
         let store = try options.session().store
-        guard let id else {
-            for record in try store.runs() {
-                if output.json {
-                    try Terminal.json(record)
-                } else {
-                    let length = record.ended.map { ($0 - record.started).durationText } ?? "not ended"
-                    Terminal.say(
-                        "\(Self.time(record.started))  \(record.id)  \(record.outcome ?? "unknown")  \(length)  \(Terminal.escape(record.summary ?? ""))"
-                    )
-                }
-            }
-            return
-        }
+        guard let id else { return try list(store) }
         let run = RunID(id)
         guard try store.runs(limit: 10_000).contains(where: { $0.id == run }) else {
             throw BasculeError(.notFound, "there is no run \(id)", hint: "bascule history lists them")
@@ -129,6 +70,27 @@ struct HistoryCommand: ParsableCommand {
         }
     }
 
+    /// Runs and what agents did by themselves, newest first.
+    private func list(_ store: Store) throws {
+        let runs = try store.runs().map { record -> (Double, String, any Encodable) in
+            let length = record.ended.map { ($0 - record.started).durationText } ?? "not ended"
+            return (
+                record.started,
+                "\(Self.time(record.started))  \(record.id)  \(record.outcome ?? "unknown")  \(length)  \(Terminal.escape(record.summary ?? ""))",
+                record
+            )
+        }
+        let events = try store.agentEvents(limit: 200).map { event -> (Double, String, any Encodable) in
+            (event.time, EventLine.text(event, node: true), event)
+        }
+        // Stable: events of one node that happened at once stay in their order, newest first like the rest.
+        for entry in (runs + events.reversed()).enumerated().sorted(by: {
+            ($1.element.0, $0.offset) < ($0.element.0, $1.offset)
+        }).map(\.element) {
+            if output.json { try Terminal.json(entry.2) } else { Terminal.say(entry.1) }
+        }
+    }
+
     private func show(_ entry: (node: NodeName, time: Double, event: ExecutionEvent)) {
         let text: String? =
             switch entry.event {
@@ -140,7 +102,7 @@ struct HistoryCommand: ParsableCommand {
             case .note(let text): text
             case .ended(let outcome): "segment ended \(outcome.status.rawValue)"
             case .awaitingConfirmation(let id, let seconds):
-                "\(id) goes back by itself in \(Int(seconds)) s unless a fresh login confirms it"
+                "\(id) goes back by itself in \(seconds.durationText) unless a fresh login confirms it"
             case .accepted: nil
             }
         if let text { Terminal.say("\(Self.time(entry.time))  \(entry.node)  \(Terminal.escape(text))") }

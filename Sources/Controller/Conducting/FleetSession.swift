@@ -195,6 +195,9 @@ package actor FleetSession {
     /// ours depends on it, but certificates, signatures of DNS updates and people who read logs do.
     package var clockSkews: [NodeName: Double] { skews.filter { abs($0.value) > FleetSession.toleratedSkew } }
 
+    /// Seconds by which a greeted node's clock is ahead of this machine's; nil where it did not tell.
+    package func skew(of node: NodeName) -> Double? { skews[node] }
+
     /// Seconds. NTP keeps nodes within milliseconds; what a slow connection adds stays well below.
     package static let toleratedSkew = 5.0
 

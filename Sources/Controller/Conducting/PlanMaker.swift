@@ -25,7 +25,12 @@ package struct PlanMaker: Sendable {
     /// Only these nodes; nil for all that the fleet uses.
     package let only: [NodeName]?
 
-    package init(session: FleetSession, only: [NodeName]? = nil) { (self.session, self.only) = (session, only) }
+    /// How many resources may be deleted this once; nil for the fleet's own cap.
+    package let maxDeletes: Int?
+
+    package init(session: FleetSession, only: [NodeName]? = nil, maxDeletes: Int? = nil) {
+        (self.session, self.only, self.maxDeletes) = (session, only, maxDeletes)
+    }
 
     package func make() async throws -> Planned {
         let fleet = session.fleet
@@ -130,7 +135,10 @@ package struct PlanMaker: Sendable {
         guard try session.isBootstrapped(node), try await session.endpoint(node) != nil else { return nil }
         let resources = compiled.resources[node] ?? []
         guard !resources.isEmpty else { return [] }
-        return try await session.observe(resources, on: node, purposes: compiled.secrets)
+        let seen = try await session.observe(resources, on: node, purposes: compiled.secrets)
+        // What the agent did by itself is not the plan's business: a plan does not fail for it.
+        try? await session.collectEvents(node)
+        return seen
     }
 
     /// A node that is not there, or has no agent, is planned: creating and bootstrapping it are steps.
@@ -156,11 +164,13 @@ package struct PlanMaker: Sendable {
             guard case .converge(let items) = step.action else { return sum }
             return sum + items.count { $0.change?.action == .delete }
         }
-        guard deletions <= session.fleet.caps.deletions else {
+        let cap = maxDeletes ?? session.fleet.caps.deletions
+        guard deletions <= cap else {
             throw BasculeError(
-                .capExceeded,
-                "this plan would delete \(deletions) resources, more than the fleet's cap of \(session.fleet.caps.deletions)",
-                hint: "if that is wanted, raise caps.deletions in the fleet file")
+                .capExceeded, "this plan would delete \(deletions) resources, and \(cap) are allowed at once",
+                hint:
+                    "if that is wanted: --max-deletes \(deletions) allows it this once, caps.deletions in the fleet file always"
+            )
         }
     }
 }

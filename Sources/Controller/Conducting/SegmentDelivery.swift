@@ -113,7 +113,8 @@ extension RunEvent {
         case .note(let text): .note(text)
         case .awaitingConfirmation(let id, let seconds):
             steps[id].map {
-                .note("\(node)  \($0.title): proving it with a fresh login, else it goes back in \(Int(seconds)) s")
+                .note(
+                    "\(node)  \($0.title): proving it with a fresh login, else it goes back in \(seconds.durationText)")
             }
         case .accepted, .compensating, .ended: nil
         }

@@ -37,13 +37,13 @@ package struct RunRecord: Sendable, Equatable, Codable {
 }
 
 extension Store {
-    private static func json(_ value: some Encodable) throws -> String {
+    static func json(_ value: some Encodable) throws -> String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         return String(decoding: try encoder.encode(value), as: UTF8.self)
     }
 
-    private static func value<T: Decodable>(_ type: T.Type, _ text: String) throws -> T {
+    static func value<T: Decodable>(_ type: T.Type, _ text: String) throws -> T {
         do { return try JSONDecoder().decode(type, from: Data(text.utf8)) } catch {
             throw BasculeError(
                 .storeDamaged, "the store holds something that this version cannot read", cause: "\(error)",
@@ -237,11 +237,12 @@ extension Store {
         }
     }
 
-    /// The events of a run in the order of their time.
+    /// The events of a run in the order in which they were told: each node's by its own sequence, whatever its clock
+    /// says.
     package func events(of run: RunID) throws -> [(node: NodeName, time: Double, event: ExecutionEvent)] {
         try read { database in
             try Row.fetchAll(
-                database, sql: "SELECT node, time, body FROM event WHERE run = ? ORDER BY time, sequence",
+                database, sql: "SELECT node, time, body FROM event WHERE run = ? ORDER BY rowid",
                 arguments: [run.rawValue]
             ).map {
                 (NodeName($0["node"]), $0["time"], try Store.value(ExecutionEvent.self, $0["body"]))

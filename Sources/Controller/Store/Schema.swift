@@ -26,7 +26,16 @@ enum Schema {
                 id INTEGER PRIMARY KEY, run TEXT NOT NULL, step TEXT NOT NULL, time REAL NOT NULL, body TEXT NOT NULL,
                 UNIQUE (run, step, body)) STRICT;
             """
-        )
+        ),
+        (
+            "2 what agents did by themselves",
+            """
+            CREATE TABLE agent_event (
+                id INTEGER PRIMARY KEY, node TEXT NOT NULL, machine TEXT NOT NULL, generation INTEGER NOT NULL,
+                sequence INTEGER NOT NULL, time REAL NOT NULL, skew REAL NOT NULL, received REAL NOT NULL,
+                body TEXT NOT NULL, UNIQUE (node, machine, generation, sequence)) STRICT;
+            """
+        ),
     ]
 
     static var migrator: DatabaseMigrator {

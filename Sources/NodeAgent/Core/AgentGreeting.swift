@@ -31,7 +31,8 @@ struct AgentGreeting {
             sealingKey: identity.sealingPublic, capabilities: ["segments", "blobs", "edge", "data"],
             secretsTag: identity.secretsTag,
             epoch: identity.epoch, migrationAttempt: identity.attempt?.number ?? 0, t0: identity.attempt?.t0,
-            nonce: trust.nonce, serial: floor, manifest: services.healing.manifest, clock: WallClock.now())
+            nonce: trust.nonce, serial: floor, manifest: services.healing.manifest, clock: WallClock.now(),
+            lastEvent: services.healing.outbox.last)
         guard let key = hello.key else { return (welcome, nil) }
         let binding = try LinkBinding(
             own: identity.sealing, peer: Hex.decode(key) ?? [], transcript: welcome.transcript)

@@ -51,17 +51,20 @@ package struct Welcome: Hashable, Codable, Sendable {
     package var manifest: Digest?
     /// The node's own clock, seconds since 1970; nil from agents that do not tell.
     package var clock: Double?
+    /// Number of the newest event in the agent's outbox; nil from agents that do not tell.
+    package var lastEvent: Int?
 
     package init(
         version: Int, product: String, machine: String, architecture: String, sealingKey: String,
         capabilities: [String],
         secretsTag: String?, epoch: Int, migrationAttempt: Int, t0: T0State?, nonce: String, serial: Int,
-        proof: String? = nil, manifest: Digest? = nil, clock: Double? = nil
+        proof: String? = nil, manifest: Digest? = nil, clock: Double? = nil, lastEvent: Int? = nil
     ) {
         (self.version, self.product, self.machine, self.architecture) = (version, product, machine, architecture)
         (self.sealingKey, self.capabilities, self.secretsTag) = (sealingKey, capabilities, secretsTag)
         (self.epoch, self.migrationAttempt, self.t0) = (epoch, migrationAttempt, t0)
-        (self.nonce, self.serial, self.proof, self.manifest, self.clock) = (nonce, serial, proof, manifest, clock)
+        (self.nonce, self.serial, self.proof, self.manifest) = (nonce, serial, proof, manifest)
+        (self.clock, self.lastEvent) = (clock, lastEvent)
     }
 }
 

@@ -40,9 +40,11 @@ extension FuzzTarget {
         // By scalars: a combining mark behind the quote makes one character of both.
         let body = String(literal.unicodeScalars.drop { $0 != "'" })
         require(read(body, quote: "'", escapes: isEscape) == text, "an SQL literal ends early: \(literal)")
-        let file = String(decoding: try EnvironmentFile.text(["NAME": Array(text.utf8)]), as: UTF8.self)
-        require(file.hasPrefix("NAME=\"") && file.hasSuffix("\"\n"), "an environment file has another shape")
-        require(unescaped(file.dropFirst(6).dropLast(2)) == text, "an environment variable ends early")
+        let file = try EnvironmentFile.text(["NAME": Array(text.utf8)])
+        let (head, tail) = (Array("NAME=\"".utf8), Array("\"\n".utf8))
+        require(file.starts(with: head) && file.suffix(2) == tail[...], "an environment file has another shape")
+        let value = String(decoding: file.dropFirst(head.count).dropLast(tail.count), as: UTF8.self)
+        require(unescaped(value[...]) == text, "an environment variable ends early")
     }
 
     /// As systemd reads between double quotes; nil where they end early.

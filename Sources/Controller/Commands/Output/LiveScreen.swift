@@ -23,6 +23,7 @@ final class LiveScreen: Sendable {
     /// Held while something is written; longer by `pause`.
     private let writing = NSLock()
     private let render: Render
+    private let onEnd: @Sendable () -> Void
     // Made once, cancelled once; sources may be used from any thread.
     private nonisolated(unsafe) let signals: [any DispatchSourceSignal]
 
@@ -34,8 +35,9 @@ final class LiveScreen: Sendable {
         Terminal.outputIsTerminal && ProcessInfo.processInfo.environment["TERM"].map { $0 != "dumb" } ?? false
     }
 
-    init(_ render: @escaping Render) {
-        self.render = render
+    /// - Parameter onEnd: done once, when it ends, also by a signal.
+    init(onEnd: @escaping @Sendable () -> Void = {}, _ render: @escaping Render) {
+        (self.render, self.onEnd) = (render, onEnd)
         signals = LiveScreen.cleanEnds()
         LiveScreen.current.withLock { $0 = self }
         Thread.detachNewThread { [weak self] in
@@ -49,7 +51,7 @@ final class LiveScreen: Sendable {
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
             source.setEventHandler {
-                LiveScreen.current.withLock { $0 }?.end()
+                endAll()
                 signal(number, SIG_DFL)
                 raise(number)
             }
@@ -93,10 +95,14 @@ final class LiveScreen: Sendable {
             defer { state.ended = true }
             return !state.ended
         }) {
+            onEnd()
             for source in signals { source.cancel() }
             for number in [SIGINT, SIGTERM, SIGHUP] { signal(number, SIG_DFL) }
         }
     }
+
+    /// Ends whatever is drawn, for a program that is about to leave.
+    static func endAll() { current.withLock { $0 }?.end() }
 
     /// Does something with the terminal, a question for example, without the block in the way.
     static func pause<Result>(_ body: () throws -> Result) rethrows -> Result {

@@ -21,9 +21,16 @@ enum ReleaseArchive {
             isCompressed = input.stdin.starts(with: [0x1f, 0x8b])
         }
         let compression = isCompressed ? ["--gzip"] : []
+        input.limit = listLimit
         let list = try Subprocess.require(
             ["tar", "--list", "--file=-", "--quoting-style=escape"] + compression, "Reading the archive of \(spec.app)",
             code: .buildFailed, input)
+        // What was cut off was not looked at.
+        guard list.stdout.count < listLimit else {
+            throw BasculeError(
+                .buildFailed, "The archive of \(spec.app) has more members than can be checked",
+                hint: "leave node_modules and the like out of it: the build brings them back")
+        }
         if let bad = list.text.split(separator: "\n").first(where: { !isSafe($0) }) {
             throw BasculeError(
                 .buildFailed, "The archive of \(spec.app) has a member outside of itself",
@@ -35,6 +42,9 @@ enum ReleaseArchive {
             ["tar", "--extract", "--file=-", "--no-same-owner", "--no-same-permissions"] + compression,
             "Unpacking the archive of \(spec.app)", code: .buildFailed, input)
     }
+
+    /// Bytes of the members' names: some 100,000 files with long paths.
+    private static let listLimit = 16 << 20
 
     /// A relative path that stays below.
     static func isSafe(_ member: Substring) -> Bool {
