@@ -85,7 +85,8 @@ struct RunBoard {
             line(name, node, spinner: spinner, nameWidth: nameWidth, width: width, now: now, paint: paint)
         }
         if needsSummary {
-            out.append(paint(CellWidth.clip(summary(busy.count, hidden: busy.count - shown.count, now), to: width), .dim))
+            let text = summary(busy.count, hidden: busy.count - shown.count, now)
+            out.append(paint(CellWidth.clip(text, to: width), .dim))
         }
         return out
     }
