@@ -95,6 +95,8 @@ extension OnNodes {
             try await converge(Sample.blank("n1") + Sample.files(1, item: 1))
             let place = "\(try scene.lab.root(of: "n1"))/var/lib/bascule"
             try await scene.lab.kill("n1")
+            // The reserve for a full disk is larger than this disk.
+            try FileManager.default.removeItem(atPath: "\(place)/reserve")
             // A disk that promises more than there is behind it: its last blocks fail with EIO, as a worn one's do.
             let small = "\(scene.folder)/small"
             try FileManager.default.createDirectory(atPath: small, withIntermediateDirectories: true)

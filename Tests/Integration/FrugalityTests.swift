@@ -40,8 +40,9 @@ extension OnNodes {
             func fleet(_ path: String) throws {
                 try scene.fleet(Sample.blank("a") + "  - {on: all, file: \(path), source: big.bin}\n")
             }
+            try scene.fleet(Sample.blank("a"))
+            try #require(try await scene.bascule("apply", "--yes").status == 0)
             try fleet("/srv/one.bin")
-            _ = try await scene.bascule("plan")
             let blank = try await received()
             let first = try await scene.bascule("apply", "--yes")
             #expect(first.status == 0, "\(first.all)")
