@@ -25,6 +25,7 @@ package enum Install {
         guard getuid() == 0 else {
             throw BasculeError(.unsupported, "installing the agent needs root", hint: "log in as root, or use sudo")
         }
+        LoginSessions.noteInstallation()
         try DurableFile.makeDirectory(paths.state)
         let identity = try AgentIdentity(path: paths.identity)
         let outcome = try ControllerPin.pin(key: controllerKey, epoch: epoch, seen: identity.epoch, paths: paths)

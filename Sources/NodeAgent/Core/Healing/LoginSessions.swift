@@ -48,11 +48,35 @@ struct LoginSessions {
     /// The sessions of people on this node now.
     static func present() -> Set<String> {
         guard let names = names(in: directory) else { return terminals() }
+        let own = installations()
         return Set(
             names.filter { name in
-                guard let bytes = try? DurableFile.read("\(directory)/\(name)") else { return false }
+                guard !own.contains(name), let bytes = try? DurableFile.read("\(directory)/\(name)") else { return false }
                 return isPerson(String(decoding: bytes, as: UTF8.self))
             })
+    }
+
+    /// Sessions in which the controller put the agent here: they are not somebody's. Gone after a boot, as their names.
+    private static let installing = "/run/bascule-installations"
+
+    /// Notes that the session of this very process is an installation's. What cannot be told is left out.
+    static func noteInstallation() {
+        guard let bytes = try? DurableFile.read("/proc/self/cgroup"),
+            let name = session(inCgroup: String(decoding: bytes, as: UTF8.self))
+        else { return }
+        let known = installations().union([name]).sorted().joined(separator: "\n")
+        try? DurableFile.write(Array(known.utf8), to: installing, mode: 0o644)
+    }
+
+    private static func installations() -> Set<String> {
+        guard let bytes = (try? DurableFile.read(installing)) ?? nil else { return [] }
+        return Set(String(decoding: bytes, as: UTF8.self).split(separator: "\n").map(String.init))
+    }
+
+    /// logind's name of the session that a process's control group names: `…/session-5.scope` is `5`.
+    static func session(inCgroup text: String) -> String? {
+        text.split { $0 == "/" || $0 == "\n" }.first { $0.hasPrefix("session-") && $0.hasSuffix(".scope") }
+            .map { String($0.dropFirst(8).dropLast(6)) }
     }
 
     /// Whether a session's file tells of somebody who is logged in.

@@ -1,5 +1,6 @@
 import BasculeCrypto
 import BasculeModel
+import Synchronization
 
 /// The bytes of captured files, named by their keyed digest: equal content is kept once, and a name tells nothing.
 ///
@@ -7,9 +8,13 @@ import BasculeModel
 struct ObjectStore {
     let context: NodeContext
 
+    /// Steps that run side by side may keep the same content under the same name.
+    private static let writing = Mutex(())
+
     func put(_ bytes: [UInt8]) throws -> Digest {
         let digest = Digest(of: bytes, key: context.nodeKey)
-        if FileIdentity(path: path(digest)) == nil {
+        try ObjectStore.writing.withLock { _ in
+            guard FileIdentity(path: path(digest)) == nil else { return }
             try AtomicFile.write(path(digest), try box().seal(bytes), Permissions(mode: 0o600), kind: "object")
         }
         return digest
