@@ -51,7 +51,9 @@ struct LoginSessions {
         let own = installations()
         return Set(
             names.filter { name in
-                guard !own.contains(name), let bytes = try? DurableFile.read("\(directory)/\(name)") else { return false }
+                guard !own.contains(name), let bytes = try? DurableFile.read("\(directory)/\(name)") else {
+                    return false
+                }
                 return isPerson(String(decoding: bytes, as: UTF8.self))
             })
     }
