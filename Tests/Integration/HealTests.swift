@@ -114,7 +114,8 @@ extension OnNodes {
                 told.contains(#""kind":"healed","resource":"a/file:/srv/h/d/a.conf""#)
                     && told.contains(#""kind":"drift","resource":"a/unit:redis-fake.service""#))
             try await scene.shell("a", "systemctl start redis-fake")
-            #expect(try await eventually(within: 3) { try await status().drift.isEmpty })
+            let settled = try await eventually(within: 15) { try await status().drift.isEmpty }
+            #expect(settled, "\(try await status().drift)")
             #expect(try await scene.bascule("plan").status == 0, "all is as declared")
         }
 
