@@ -115,7 +115,8 @@ extension OnNodes {
                     && told.contains(#""kind":"drift","resource":"a/unit:redis-fake.service""#))
             try await scene.shell("a", "systemctl start redis-fake")
             let settled = try await eventually(within: 15) { try await status().drift.isEmpty }
-            #expect(settled, "\(try await status().drift)")
+            let left = try await status().drift
+            #expect(settled, "\(left)")
             #expect(try await scene.bascule("plan").status == 0, "all is as declared")
         }
 
