@@ -66,10 +66,9 @@ extension PGConnection {
 func withCStrings<T>(_ texts: [String?], _ body: (UnsafePointer<UnsafePointer<CChar>?>) throws -> T) rethrows -> T {
     let copies = texts.map { text in text.flatMap { strdup($0) } }
     defer { copies.forEach { free($0) } }
-    let pointers = copies.map { $0.map { UnsafePointer($0) } } + [nil]
-    return try pointers.withUnsafeBufferPointer { buffer in
-        // A buffer of at least one element has an address.
-        guard let base = buffer.baseAddress else { preconditionFailure("an array with an element has an address") }
-        return try body(base)
-    }
+    let pointers = UnsafeMutablePointer<UnsafePointer<CChar>?>.allocate(capacity: copies.count + 1)
+    defer { pointers.deallocate() }
+    for (index, copy) in copies.enumerated() { (pointers + index).initialize(to: copy.map { UnsafePointer($0) }) }
+    (pointers + copies.count).initialize(to: nil)
+    return try body(pointers)
 }
