@@ -37,6 +37,19 @@ enum AppArchive {
         }
     }
 
+    /// A folder, packed as an apply packs it, or an archive as it is.
+    static func make(from path: String, name: String) async throws -> [UInt8] {
+        var isDirectory: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
+            throw BasculeError(.inputOutput, "the source \(path) is not there", hint: "--source DIR or ARCHIVE")
+        }
+        if isDirectory.boolValue { return try await tar(path, AppName(name)) }
+        guard let data = FileManager.default.contents(atPath: path) else {
+            throw BasculeError(.inputOutput, "the archive \(path) cannot be read")
+        }
+        return [UInt8](data)
+    }
+
     private static func tar(_ folder: String, _ name: AppName) async throws -> [UInt8] {
         let result = try await Command.run(
             [

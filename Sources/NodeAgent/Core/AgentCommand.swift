@@ -11,6 +11,7 @@ package enum AgentCommand {
           bascule-agent daemon                 serve (what the unit runs)
           bascule-agent connect                forced command: bridge standard input and output to the agent
           bascule-agent edge                   forced command: one of the three words of the old edge
+          bascule-agent release-door APP TOKEN forced command: the release of one app, for a token's key
           bascule-agent refuse                 forced command: tells a replaced controller that it was replaced
           bascule-agent install --fleet-key K --controller-key K --epoch N
                                                put the agent on this machine (what the bootstrap runs)
@@ -56,6 +57,11 @@ package enum AgentCommand {
                 let pinned = try Install.run(fleetKey: fleet, controllerKey: key, epoch: epoch, paths: paths)
                 print(pinned.rawValue)
             case "uninstall": try Uninstall.run(paths: paths)
+            case "release-door":
+                guard arguments.count == 3 else { throw usage }
+                let enter = DoorRequest.enter(app: arguments[1], token: arguments[2])
+                try Bridge.run(
+                    socket: paths.releaseSocket, saying: try Wire.frame(.request, id: 0, enter))
             case "refuse": try Replaced.answer()
             case "status", "now", "hold", "release", "undo", "rollback":
                 try Console(paths: paths).run(arguments)

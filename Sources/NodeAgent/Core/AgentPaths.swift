@@ -26,6 +26,10 @@ package struct AgentPaths: Sendable {
     var backups: String { "\(state)/backups" }
     /// Where the forced command of the old edge speaks: nothing but its three words is understood there.
     package var edgeSocket: String { "\(runtime)/edge.sock" }
+    /// Where the forced command of a token speaks: nothing but the release of its app is understood there.
+    package var releaseSocket: String { "\(runtime)/release.sock" }
+    /// Which token may release which app.
+    package var tokens: String { "\(state)/tokens.json" }
     var settings: String { "\(state)/settings.json" }
     var healSet: String { "\(state)/heal.json" }
     var holds: String { "\(state)/holds.json" }

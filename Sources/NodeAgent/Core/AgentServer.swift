@@ -27,12 +27,16 @@ package final class AgentServer: Sendable {
         }
         services.loginGuard.recover(services.context(progress: services.log))
         try await keeper.resume()
+        ReleaseRun(services).recover(await keeper.cutReleases)
         do { try services.edge.restore() } catch { services.log("the edge could not be restored: \(error)") }
         try DurableFile.makeDirectory(services.paths.runtime, mode: 0o755)
         let listener = try UnixSocket.listen(services.paths.socket, group: Accounts.group(of: AgentPaths.user))
-        serve(listener) { UnixSocket.isRoot($0) ? .root : .controller }
+        greet(listener) { UnixSocket.isRoot($0) ? .root : .controller }
         let edge = try UnixSocket.listen(services.paths.edgeSocket, group: Accounts.group(of: AgentPaths.user))
-        serve(edge) { _ in .edge }
+        greet(edge) { _ in .edge }
+        let release = try UnixSocket.listen(services.paths.releaseSocket, group: Accounts.group(of: AgentPaths.user))
+        let door = ReleaseDoor(services)
+        serve(release) { door.serve($0) }
         HealLoop.begin(services.healing, memory)
         services.log("bascule-agent \(ProtocolVersion.product) listens at \(services.paths.socket)")
         while true {
@@ -48,8 +52,15 @@ package final class AgentServer: Sendable {
         }
     }
 
-    /// Accepts connections on a thread of its own; `door` says by a connection's descriptor where it came in.
-    private func serve(_ listener: Int32, _ door: @escaping @Sendable (Int32) -> ConnectionTrust.Door) {
+    /// Serves sessions; `door` says by a connection's descriptor where it came in.
+    private func greet(_ listener: Int32, _ door: @escaping @Sendable (Int32) -> ConnectionTrust.Door) {
+        serve(listener) { [services, keeper] connection in
+            AgentSession(descriptor: connection, services: services, keeper: keeper, door: door(connection)).serve()
+        }
+    }
+
+    /// Accepts connections on a thread of its own, and gives each to a thread with `body`.
+    private func serve(_ listener: Int32, _ body: @escaping @Sendable (Int32) -> Void) {
         Thread.detach { [self] in
             while true {
                 let connection = accept(listener, nil, nil)
@@ -60,9 +71,7 @@ package final class AgentServer: Sendable {
                     continue
                 }
                 _ = fcntl(connection, F_SETFD, FD_CLOEXEC)
-                let session = AgentSession(
-                    descriptor: connection, services: services, keeper: keeper, door: door(connection))
-                Thread.detach { [memory] in memory.whileConnected { session.serve() } }
+                Thread.detach { [memory] in memory.whileConnected { body(connection) } }
             }
         }
     }

@@ -185,6 +185,16 @@ final class AgentSession: Sendable {
                 try BackupKeeper(paths: services.paths).keep(digest, number: number, now: WallClock.now())
                 return .accepted
             }
+        case .admitToken(let name, let app, let key):
+            work(id) {
+                try TokenKeeper(services.paths).admit(name, app: app, key: key)
+                return .accepted
+            }
+        case .revokeToken(let name):
+            work(id) {
+                try TokenKeeper(services.paths).revoke(name)
+                return .accepted
+            }
         case .backups: reply(id) { .backups(try BackupKeeper(paths: services.paths).list()) }
         case .leave:
             Task {

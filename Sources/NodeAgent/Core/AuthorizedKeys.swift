@@ -19,6 +19,11 @@ enum AuthorizedKeys {
         try admit(publicKey, command: "\(AgentPaths.program) connect", purpose: "controller")
     }
 
+    /// Locks out all keys whose purpose begins so.
+    static func removeAll(beginning purpose: String) throws {
+        try save(try lines().filter { !$0.contains(" bascule:\(purpose)") })
+    }
+
     /// Lets a key in for one command. A key of the same purpose is replaced.
     static func admit(_ publicKey: String, command: String, purpose: String) throws {
         let words = publicKey.split(separator: " ")

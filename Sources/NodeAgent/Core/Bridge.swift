@@ -7,10 +7,12 @@ package enum Bridge {
     private static let patience = 5.0
 
     /// Returns when either side has ended. Throws where no agent listens.
-    package static func run(socket path: String) throws {
+    /// - Parameter first: what the agent is told before anything of standard input.
+    package static func run(socket path: String, saying first: [UInt8] = []) throws {
         let agent = try connect(path)
         defer { close(agent) }
         signal(SIGPIPE, SIG_IGN)
+        guard writeAll(first[...], to: agent) else { return }
         var open = [
             pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0),
             pollfd(fd: agent, events: Int16(POLLIN), revents: 0),

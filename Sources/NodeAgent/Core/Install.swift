@@ -42,6 +42,7 @@ package enum Install {
         }
         try onThePath()
         try AuthorizedKeys.admitController(fleetKey)
+        if outcome == .replaced { try TokenKeeper.forgetAll(paths) }
         try DurableFile.makeDirectory("/etc/ssh/sshd_config.d", mode: 0o755)
         let before = try DurableFile.read(sshd)
         let wanted = Array(sshdText.utf8)

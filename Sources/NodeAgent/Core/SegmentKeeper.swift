@@ -25,6 +25,9 @@ package actor SegmentKeeper {
     /// Segments of the journal that are not what the controller signed: never run, and said so.
     private var tampered: [SegmentID: BasculeError] = [:]
 
+    /// Releases by token that were cut: no controller signed them, so they are not taken up but put back.
+    private(set) var cutReleases: [Segment] = []
+
     package init(services: AgentServices) { self.services = services }
 
     /// Takes up what the journal says was not finished. Call once, before listening.
@@ -44,6 +47,10 @@ package actor SegmentKeeper {
             }
         }
         for (id, segment) in segments.sorted(by: { $0.key < $1.key }) {
+            if ReleaseRun.isRelease(segment) {
+                cutReleases.append(segment)
+                continue
+            }
             do {
                 let verified = try services.trust.verified(segment)
                 services.log("taking up segment \(id) where it was cut")

@@ -133,6 +133,10 @@ package enum Request: Hashable, Codable, Sendable {
     case program
     /// Ends the trial of the program that runs: it stays.
     case keepProgram(Digest)
+    /// Lets an SSH key in that may release one app and nothing else. A token of the same name is replaced.
+    case admitToken(name: String, app: String, key: String)
+    /// Locks a token's key out.
+    case revokeToken(name: String)
 }
 
 /// What came of a request.

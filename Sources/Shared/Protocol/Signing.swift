@@ -106,7 +106,8 @@ extension Request {
             .program:
             false
         case .putBlob, .putSecrets, .submit, .command, .restore, .edge, .publicKey, .upgrade, .keepBackup, .leave,
-            .manifest, .hold, .release, .confirm, .keepProgram:
+            .manifest, .hold, .release, .confirm, .keepProgram,
+            .admitToken, .revokeToken:
             true
         }
     }

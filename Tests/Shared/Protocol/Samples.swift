@@ -82,7 +82,8 @@ enum Samples {
         .manifest([file]), .hold("vps1/file:/etc/motd", seconds: 7200, reason: "r"),
         .hold(nil, seconds: nil, reason: ""), .release("vps1/file:/etc/motd"), .release(nil),
         .outbox(from: 3, limit: 100),
-        .confirm("seg", "a"),
+        .confirm("seg", "a"), .admitToken(name: "ci-1", app: "shop", key: "ssh-ed25519 AAAA"),
+        .revokeToken(name: "ci-1"),
     ]
 
     static let replies: [Reply] = [

@@ -14,11 +14,13 @@ extension Compilation {
         let env = try environment(app.env, "apps.\(name).env", on: node)
         let buildEnv = try environment(app.buildEnv, "apps.\(name).buildEnv", on: node)
         let build = app.build.map { ShellCommand.line($0.words) }
-        let canonical = ReleaseDigest.canonical(
-            archive: archive, build: build, buildEnv: buildEnv, env: env, start: app.start.words)
+        let recipe = context.digest(
+            ReleaseDigest.recipe(build: build, buildEnv: buildEnv, env: env, start: app.start.words))
+        let release = context.digest(ReleaseSpec.canonical(archive: archive.digest, recipe: recipe))
         return ReleaseSpec(
-            app: name.rawValue, release: context.digest(canonical), archive: .blob(archive.digest, size: archive.size),
-            build: build, buildEnv: buildEnv, env: env, user: user, root: root, keep: app.keep)
+            app: name.rawValue, release: release, archive: .blob(archive.digest, size: archive.size),
+            build: build, buildEnv: buildEnv, env: env, user: user, root: root, keep: app.keep,
+            recipe: recipe)
     }
 
     private mutating func environment(
@@ -32,10 +34,10 @@ extension Compilation {
     }
 }
 
-/// The bytes over which a release's digest is taken: unambiguous, and the same on every machine.
+/// The bytes over which the digest of a release's recipe is taken: unambiguous, and the same on every machine.
 enum ReleaseDigest {
-    static func canonical(
-        archive: SourceArchive, build: [String], buildEnv: [String: Content], env: [String: Content], start: [String]
+    static func recipe(
+        build: [String], buildEnv: [String: Content], env: [String: Content], start: [String]
     ) -> [UInt8] {
         var out: [UInt8] = []
         // Length before text: no two lists of texts give the same bytes.
@@ -59,8 +61,7 @@ enum ReleaseDigest {
                     })
             }
         }
-        put("bascule release 1")
-        put(archive.digest.rawValue)
+        put("bascule recipe 1")
         put(build)
         put(buildEnv)
         put(env)

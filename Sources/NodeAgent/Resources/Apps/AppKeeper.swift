@@ -33,7 +33,8 @@ enum AppKeeper {
         let text = try spec.upstreamFile.flatMap { try AtomicFile.read($0) }.map { String(decoding: $0, as: UTF8.self) }
         return AppObserved(
             current: release, upToDate: upToDate, healthy: healthy,
-            upstreamPorts: text.map(NginxUpstream.ports(in:)) ?? [])
+            upstreamPorts: text.map(NginxUpstream.ports(in:)) ?? [],
+            releasedBy: state?.token.flatMap { $0.release == release ? $0.token : nil })
     }
 
     static func apply(_ spec: AppSpec, _ context: NodeContext) throws {

@@ -153,7 +153,7 @@ struct AppRollout {
     }
 
     private func remember(_ change: (inout AppState) -> Void) throws {
-        var state = AppState.load(spec.app, context) ?? AppState(previous: nil, instances: [:])
+        var state = AppState.load(spec.app, context) ?? AppState(previous: nil, instances: [:], token: nil)
         change(&state)
         try state.save(spec.app, context)
     }

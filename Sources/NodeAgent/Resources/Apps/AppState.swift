@@ -7,6 +7,16 @@ struct AppState: Codable {
     /// Which release each instance was started from, by port.
     var instances: [String: Instance]
 
+    /// Who released what, where a token did: nil for an apply's.
+    var token: Release?
+
+    /// A release by token.
+    struct Release: Codable {
+        /// Directory name.
+        var release: String
+        var token: String
+    }
+
     /// One start of an instance.
     struct Instance: Codable {
         var invocation: String

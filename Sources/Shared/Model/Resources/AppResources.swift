@@ -16,14 +16,22 @@ package struct ReleaseSpec: Hashable, Codable, Sendable {
     package var keep: Int
     /// Seconds for the whole build.
     package var timeout: Int
+    /// Digest over all that `release` covers but the source: with it a node can tell what another source's release is.
+    package var recipe: Digest?
 
     package init(
         app: String, release: Digest, archive: Content, build: [String], buildEnv: [String: Content],
         env: [String: Content],
-        user: String, root: String, keep: Int = 3, timeout: Int = 1800
+        user: String, root: String, keep: Int = 3, timeout: Int = 1800, recipe: Digest? = nil
     ) {
+        self.recipe = recipe
         (self.app, self.release, self.archive, self.build, self.buildEnv) = (app, release, archive, build, buildEnv)
         (self.env, self.user, self.root, self.keep, self.timeout) = (env, user, root, keep, timeout)
+    }
+
+    /// What a release's digest is taken over: the same on the workstation and on a node.
+    package static func canonical(archive: Digest, recipe: Digest) -> [UInt8] {
+        Array("bascule release 2\n\(archive.rawValue)\n\(recipe.rawValue)\n".utf8)
     }
 
     /// Where this release stands.
@@ -90,8 +98,14 @@ package struct AppObserved: Hashable, Codable, Sendable {
     package var healthy: [Int]
     /// Ports that the upstream file lists.
     package var upstreamPorts: [Int]
+    /// The token that released what is current; nil where an apply did.
+    package var releasedBy: String?
 
-    package init(current: String?, upToDate: [Int] = [], healthy: [Int] = [], upstreamPorts: [Int] = []) {
+    package init(
+        current: String?, upToDate: [Int] = [], healthy: [Int] = [], upstreamPorts: [Int] = [],
+        releasedBy: String? = nil
+    ) {
+        self.releasedBy = releasedBy
         (self.current, self.upToDate, self.healthy, self.upstreamPorts) = (current, upToDate, healthy, upstreamPorts)
     }
 }
@@ -103,7 +117,10 @@ extension AppSpec {
         if observed.current != wanted {
             list.add(
                 Difference(
-                    "release", before: observed.current.map { String($0.prefix(12)) }, after: String(wanted.prefix(12)))
+                    "release",
+                    before: observed.current.map { current in
+                        current.prefix(12) + (observed.releasedBy.map { " (released by token \($0))" } ?? "")
+                    }, after: String(wanted.prefix(12)))
             )
         }
         let stale = ports.filter { !observed.upToDate.contains($0) }
