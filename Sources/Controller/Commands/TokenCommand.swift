@@ -95,7 +95,8 @@ struct TokenCommand: AsyncParsableCommand {
 /// `bascule release`
 struct ReleaseCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "release", abstract: "Release an app with a token, as CI does; needs neither store nor fleet file.",
+        commandName: "release",
+        abstract: "Release an app with a token, as CI does; needs neither store nor fleet file.",
         discussion: """
             One node after the other, one instance after the other, each with its health check; what does not become
             healthy goes back by itself. Exit status: 0 released everywhere; 1 nowhere; 2 on some nodes only.
@@ -104,7 +105,6 @@ struct ReleaseCommand: AsyncParsableCommand {
             """)
     @Option(help: "The token file, as bascule token create wrote it.") var token: String
     @Option(help: "The app's source: a folder, or a tar archive.") var source = "."
-    @Option(help: "An app other than the token's own; the nodes refuse it.") var app: String?
 
     func run() async throws {
         guard let data = FileManager.default.contents(atPath: token) else {
@@ -112,7 +112,7 @@ struct ReleaseCommand: AsyncParsableCommand {
         }
         let file = try TokenFile(parsing: [UInt8](data), path: token)
         let release = TokenRelease(file) { Terminal.say("\($0)  \(Terminal.escape($1))") }
-        let (released, failure) = try await release.run(source: source, app: app)
+        let (released, failure) = try await release.run(source: source)
         if let failure {
             Terminal.fail(failure)
             if !released.isEmpty {
@@ -120,6 +120,6 @@ struct ReleaseCommand: AsyncParsableCommand {
             }
             throw ExitStatus(code: released.isEmpty ? 1 : 2)
         }
-        Terminal.say("\(app ?? file.app) is released on \(released.map(\.rawValue).joined(separator: ", "))")
+        Terminal.say("\(file.app) is released on \(released.map(\.rawValue).joined(separator: ", "))")
     }
 }

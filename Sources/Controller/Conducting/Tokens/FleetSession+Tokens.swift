@@ -26,7 +26,8 @@ extension FleetSession {
         }
         guard try !tokens().contains(where: { $0.name == name }) else {
             throw BasculeError(
-                .invalidInput, "there is a token \(name) already", hint: "bascule token revoke \(name), or another name")
+                .invalidInput, "there is a token \(name) already", hint: "bascule token revoke \(name), or another name"
+            )
         }
         guard fleet.apps.keys.contains(where: { $0.rawValue == app }) else {
             throw BasculeError(

@@ -15,15 +15,13 @@ package struct TokenRelease: Sendable {
     package init(_ file: TokenFile, say: @escaping Say) { (self.file, self.say) = (file, say) }
 
     /// Releases on node after node, and stops at the first that refuses or goes back.
-    /// - Parameter app: another app than the token's is asked for as well: it is the nodes that refuse.
     /// - Returns: the nodes that run the release, and why the next one does not.
-    package func run(source: String, app: String? = nil) async throws -> (released: [NodeName], failure: BasculeError?)
-    {
+    package func run(source: String) async throws -> (released: [NodeName], failure: BasculeError?) {
         let content = try await AppArchive.make(from: source, name: file.app)
         var released: [NodeName] = []
         for node in file.nodes {
             do {
-                try await release(content, app ?? file.app, on: node)
+                try await release(content, on: node)
                 released.append(node.name)
             } catch {
                 let failure = BasculeError.wrapping(error, "the release failed")
@@ -33,7 +31,7 @@ package struct TokenRelease: Sendable {
         return (released, nil)
     }
 
-    private func release(_ content: [UInt8], _ app: String, on node: TokenFile.Node) async throws {
+    private func release(_ content: [UInt8], on node: TokenFile.Node) async throws {
         let login = SSHLogin(
             user: "bascule", identities: [.key(Secret(file.key), name: "the token's key")],
             hostKeys: .pinned(try node.hostKeys.map { try SSHHostKey(line: $0) }))
@@ -42,7 +40,7 @@ package struct TokenRelease: Sendable {
         let result: Result<Void, any Error>
         do {
             let stream = try await session.openStream("release", deadline: .seconds(45))
-            let upload = Task { try await self.upload(content, app, to: stream) }
+            let upload = Task { try await self.upload(content, to: stream) }
             defer { upload.cancel() }
             do { result = .success(try await follow(stream, node.name)) } catch { result = .failure(error) }
             await stream.close()
@@ -51,8 +49,8 @@ package struct TokenRelease: Sendable {
         try result.get()
     }
 
-    private func upload(_ content: [UInt8], _ app: String, to stream: SSHStream) async throws {
-        let request = DoorRequest.release(app: app, archive: Digest(of: content), size: content.count)
+    private func upload(_ content: [UInt8], to stream: SSHStream) async throws {
+        let request = DoorRequest.release(app: file.app, archive: Digest(of: content), size: content.count)
         try await stream.write(try Wire.frame(.request, id: 1, request))
         var reader = try Blob.bytes(content).reader()
         while let piece = try reader.next() {
