@@ -32,6 +32,11 @@ import Testing
             ),
             (.hold(nil, seconds: nil, reason: ""), #"{"hold":{"reason":""}}"#),
             (.release(nil), #"{"release":{}}"#),
+            (
+                .admitToken(name: "ci-1", app: "shop", key: "ssh-ed25519 AAAA"),
+                #"{"admitToken":{"app":"shop","key":"ssh-ed25519 AAAA","name":"ci-1"}}"#
+            ),
+            (.revokeToken(name: "ci-1"), #"{"revokeToken":{"name":"ci-1"}}"#),
             (.outbox(from: 3, limit: 9), #"{"outbox":{"from":3,"limit":9}}"#),
             (.edge(.maintenance, lease: 60), #"{"edge":{"_0":"maintenance","lease":60}}"#),
             (
@@ -126,9 +131,11 @@ import Testing
                 case .confirm: 23
                 case .program: 24
                 case .keepProgram: 25
+                case .admitToken: 26
+                case .revokeToken: 27
                 }
             })
-        #expect(requests == Set(0...25))
+        #expect(requests == Set(0...27))
         let replies = Set(
             Samples.replies.map { reply in
                 switch reply {
