@@ -19,8 +19,10 @@ import Testing
             app: app, release: old, root: "/srv/apps/\(app)", ports: [3000, 3001], unit: "bascule-\(app)",
             healthPath: "/", healthTimeout: 5, drain: 1, upstreamFile: nil, upstream: app)
         return [
-            DesiredResource(.release(release), on: "vps1", requires: ["vps1/user:\(app)"], origin: "app \(app)"),
-            DesiredResource(.app(running), on: "vps1", requires: ["vps1/release:\(app)"], origin: "app \(app)"),
+            DesiredResource(
+                .release(release), on: "vps1", requires: [ResourceID("vps1/user:\(app)")], origin: "app \(app)"),
+            DesiredResource(
+                .app(running), on: "vps1", requires: [ResourceID("vps1/release:\(app)")], origin: "app \(app)"),
             DesiredResource(.file(FileSpec("/srv/\(app)", "x")), on: "vps1", origin: "t"),
         ]
     }
