@@ -60,7 +60,7 @@ package struct TokenRelease: Sendable {
         try await stream.write(try Frame(.chunk, id: 1, body: []).encoded())
     }
 
-    /// Reads to the answer. A node that is silent for a minute is lost: it says something every five seconds.
+    /// Reads to the answer. A node that is silent for two minutes is lost: at work it says something every five seconds.
     private func follow(_ stream: SSHStream, _ node: NodeName) async throws {
         var decoder = FrameDecoder()
         while let bytes = try await stream.read(deadline: .seconds(120)) {
