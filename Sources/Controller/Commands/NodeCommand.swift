@@ -9,7 +9,7 @@ import Foundation
 struct NodeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "node", abstract: "The fleet's nodes.",
-        subcommands: [List.self, BootstrapNode.self, Forget.self, UpgradeNode.self])
+        subcommands: [List.self, BootstrapNode.self, Forget.self, UpgradeNode.self, RotateNode.self])
 
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(

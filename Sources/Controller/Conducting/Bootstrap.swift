@@ -108,7 +108,8 @@ package struct Bootstrap: Sendable {
                 user: machine.user, identities: identities, hostKeys: policy, passphrase: contact.passphrase)
         default:
             // A throwaway node knows root by the key that the fleet had when it was made.
-            let keys = [try await session.fleetKey().secret] + (try session.store.formerFleetKeys())
+            let fleet = [try await session.fleetKey().secret] + (try session.store.formerFleetKeys())
+            let keys = fleet + (try session.store.pendingKeys().map { [$0.secret] } ?? [])
             return SSHLogin(
                 user: "root", identities: contact.identities ?? keys.map { .key($0, name: "the fleet's key") },
                 hostKeys: policy)
@@ -149,8 +150,9 @@ package struct Bootstrap: Sendable {
         Failpoint.hit("controller.bootstrap.install.before")
         say("installing the agent")
         // The public line is two words of base64 alphabet: nothing in it means anything to a shell.
-        let words = try await session.fleetKey().publicLine.split(separator: " ").prefix(2).joined(separator: " ")
-        let key = Hex.encode(try await session.signingKey().publicKey)
+        let keys = try await session.keys(of: node)
+        let words = keys.publicLine.split(separator: " ").prefix(2).joined(separator: " ")
+        let key = Hex.encode(keys.signing.publicKey)
         if case .lab? = session.fleet.nodes[node] {
             // A throwaway node has no administrator but the fleet: root knows its key, also a new one.
             let line = "/root/.ssh/authorized_keys"
@@ -200,7 +202,7 @@ extension FleetSession {
     /// A first greeting, before the machine is recorded.
     func greet(_ node: NodeName, _ endpoint: SSHEndpoint, pins: [SSHHostKey]) async throws -> Welcome {
         let login = SSHLogin(
-            user: "bascule", identities: [.key(try await fleetKey().secret, name: "the fleet's key")],
+            user: "bascule", identities: [.key(try await keys(of: node).secret, name: "the fleet's key")],
             hostKeys: .pinned(pins))
         let link = try await NodeLink.open(
             node, endpoint, login: login, greeting: try greeting(node, machine: nil, key: nil))

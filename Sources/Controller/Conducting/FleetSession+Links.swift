@@ -55,8 +55,11 @@ extension FleetSession {
     }
 
     /// Runs `body` over a connection with a login of its own, which is then closed: what is held proves nothing.
-    package func overFreshLogin(_ node: NodeName, _ body: @Sendable (NodeLink) async throws -> Void) async throws {
-        let link = try await connect(node, asking: nil, fresh: true).link
+    /// - Parameter keys: what logs in and signs; nil: the keys that the node obeys.
+    package func overFreshLogin(
+        _ node: NodeName, with keys: FleetKeys? = nil, _ body: @Sendable (NodeLink) async throws -> Void
+    ) async throws {
+        let link = try await connect(node, asking: nil, fresh: true, with: keys).link
         do { try await body(link) } catch {
             await link.close()
             throw error
@@ -66,7 +69,9 @@ extension FleetSession {
 
     /// A connection to a node's agent, greeted, with the machine's identity checked: on a held one if there is, unless
     /// it must be a login of its own.
-    private func connect(_ node: NodeName, asking: Request?, fresh: Bool = false) async throws -> Greeted {
+    private func connect(
+        _ node: NodeName, asking: Request?, fresh: Bool = false, with given: FleetKeys? = nil
+    ) async throws -> Greeted {
         let record = try store.node(node)
         let place = Place.node(name: node.rawValue, subject: nil)
         guard record.machine != nil, let endpoint = try await endpoint(node) else {
@@ -74,11 +79,13 @@ extension FleetSession {
                 .notBootstrapped, "the node has no agent yet", at: place,
                 hint: "bascule node bootstrap \(node) --yes, or let bascule apply do it")
         }
-        let (pins, fleetKey) = (try await pins(node), try await fleetKey())
+        let (pins, rotated) = (try await pins(node), try rotated(node))
+        let keys = if let given { given } else { try await keys(of: node) }
         let address = HeldAddress(host: endpoint.host, port: endpoint.port, user: "bascule")
         let asked = asking.map { [$0] } ?? []
         var greeted: Greeted?
-        if !fresh, !heldInVain.contains(node), let holding = try holding(),
+        // The holder's connections are made with the fleet's key: a node that obeys the next one already is not held.
+        if !fresh, rotated == nil, !heldInVain.contains(node), let holding = try holding(),
             let link = await holding.client.borrow(
                 node, address, pins: pins,
                 greeting: try greeting(node, machine: record.machine, key: record.sealingKey))
@@ -91,14 +98,15 @@ extension FleetSession {
         }
         if greeted == nil {
             let login = SSHLogin(
-                user: address.user, identities: [.key(fleetKey.secret, name: "the fleet's key")],
+                user: address.user, identities: [.key(keys.secret, name: "the fleet's key")],
                 hostKeys: .pinned(pins))
             try await logins.enter(node)
             let link = try await NodeLink.open(
                 node, endpoint, login: login,
-                greeting: try greeting(node, machine: record.machine, key: record.sealingKey))
+                greeting: try greeting(
+                    node, machine: record.machine, key: record.sealingKey, signing: keys.signing))
             greeted = try await greet(link, asked, patience: nil)
-            made[node] = HolderOrder.Entry(address: address, hostKeys: pins.map(\.line))
+            if given == nil, rotated == nil { made[node] = HolderOrder.Entry(address: address, hostKeys: pins.map(\.line)) }
         }
         guard let greeted else { throw BasculeError(.defect, "a connection without a greeting", at: place) }
         return greeted

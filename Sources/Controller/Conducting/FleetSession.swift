@@ -142,10 +142,14 @@ package actor FleetSession {
     /// - Parameters:
     ///   - machine: the pinned identity; nil at the first contact.
     ///   - key: the node's pinned sealing key, hexadecimal; nil at the first contact.
-    func greeting(_ node: NodeName, machine: String?, key: String?) throws -> LinkGreeting {
+    ///   - signing: what signs; nil: the key that the node obeys.
+    func greeting(
+        _ node: NodeName, machine: String?, key: String?, signing: SigningKeyPair? = nil
+    ) throws -> LinkGreeting {
+        let pinned = try key.map { [$0] + (try store.nextSealingKey(of: node).map { [$0] } ?? []) } ?? []
         let signer = RequestSigner(
-            keys: try signingKey(), epoch: epoch, serial: { [store] in try store.nextSerial(of: node, seen: $0) })
-        return try LinkGreeting(node: node, holder: holder, machine: machine, sealingKey: key, signer: signer)
+            keys: try signing ?? rotated(node)?.signing ?? signingKey(), epoch: epoch, serial: { [store] in try store.nextSerial(of: node, seen: $0) })
+        return try LinkGreeting(node: node, holder: holder, machine: machine, sealingKeys: pinned, signer: signer)
     }
 
     /// The fleet's signing key, made once. Its public half is pinned by the agents at their bootstrap.

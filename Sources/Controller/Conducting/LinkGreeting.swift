@@ -21,15 +21,16 @@ package struct LinkGreeting: Sendable {
     private let pair: SealingKeyPair
     private let signer: RequestSigner
     private let machine: String?
-    private let sealingKey: String?
+    private let sealingKeys: [String]
     private var binding: LinkBinding?
     private var serial: Int?
     private var counter = 0
 
     /// - Parameters:
-    ///   - machine, sealingKey: what is pinned of the node; nil at the first contact.
-    init(node: NodeName, holder: String, machine: String?, sealingKey: String?, signer: RequestSigner) throws {
-        (self.node, self.machine, self.sealingKey, self.signer) = (node, machine, sealingKey, signer)
+    ///   - machine, sealingKeys: what is pinned of the node, two keys while one is exchanged; nothing at the first
+    ///     contact.
+    init(node: NodeName, holder: String, machine: String?, sealingKeys: [String], signer: RequestSigner) throws {
+        (self.node, self.machine, self.sealingKeys, self.signer) = (node, machine, sealingKeys, signer)
         pair = try SealingKeyPair()
         hello = Hello(
             versions: Array(ProtocolVersion.oldest...ProtocolVersion.current), product: ProtocolVersion.product,
@@ -47,7 +48,8 @@ package struct LinkGreeting: Sendable {
         switch try Reply.decoded(from: frame.body) {
         case .refused(let error): throw error
         case .welcome(let welcome):
-            guard machine == nil || machine == welcome.machine, sealingKey == nil || sealingKey == welcome.sealingKey
+            guard machine == nil || machine == welcome.machine,
+                sealingKeys.isEmpty || sealingKeys.contains(welcome.sealingKey)
             else {
                 throw BasculeError(
                     .otherMachine, "another machine answers at the node's address: its identity is not the pinned one",

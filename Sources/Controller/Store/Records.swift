@@ -97,6 +97,10 @@ extension Store {
         try write("node.forget") { database in
             try database.execute(sql: "DELETE FROM node WHERE name = ?", arguments: [name.rawValue])
             try database.execute(sql: "DELETE FROM setting WHERE name = ?", arguments: ["serial/\(name)"])
+            for kind in ["state", "sealing"] {
+                try database.execute(
+                    sql: "DELETE FROM setting WHERE name = ?", arguments: ["rotation/\(kind)/\(name)"])
+            }
         }
     }
 

@@ -166,10 +166,11 @@ extension Store {
                     sql: "INSERT INTO setting VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
                     arguments: [name, value])
             }
+            try Store.endRotation(database)
         }
     }
 
-    /// Keys that the fleet had before adoptions, newest first.
+    /// Keys that the fleet had before adoptions and rotations, newest first.
     package func formerFleetKeys() throws -> [Secret] {
         try secret("bascule.fleet-key.former")?.reveal().split(separator: "\u{0}").map { Secret(String($0)) } ?? []
     }

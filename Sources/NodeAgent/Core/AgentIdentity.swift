@@ -22,6 +22,17 @@ package final class AgentIdentity: Sendable {
         var serial: Int
         var secretsTag: String?
         var attempt: Attempt?
+        /// Of a rotation: the pair that is made and not pinned yet, and the one before until nothing is sealed to it.
+        var nextSealing: SavedPair?
+        var formerSealing: SavedPair?
+    }
+
+    private struct SavedPair: Codable {
+        var open: String
+        var own: String
+        var pair: SealingKeyPair {
+            SealingKeyPair(publicKey: Hex.decode(open) ?? [], secretKey: Hex.decode(own) ?? [])
+        }
     }
 
     private let path: String
@@ -68,6 +79,51 @@ package final class AgentIdentity: Sendable {
     package var sealing: SealingKeyPair {
         saved.withLock {
             SealingKeyPair(publicKey: Hex.decode($0.sealingPublic) ?? [], secretKey: Hex.decode($0.sealingSecret) ?? [])
+        }
+    }
+
+    // MARK: - Rotating the sealing key
+
+    /// Makes the next pair, once, and gives its public half. The current one stays the node's.
+    func prepareSealing() throws -> String {
+        if let known = saved.withLock({ $0.nextSealing?.open }) { return known }
+        let fresh = try SealingKeyPair()
+        let key = try change { saved -> String in
+            let next =
+                saved.nextSealing
+                ?? SavedPair(open: Hex.encode(fresh.publicKey), own: Hex.encode(fresh.secretKey))
+            saved.nextSealing = next
+            return next.open
+        }
+        Failpoint.hit("agent.rotate.sealing.prepared")
+        return key
+    }
+
+    /// Makes the next pair the node's. The former one still opens what was sealed to it, until that is sealed anew.
+    func adoptSealing(_ key: String) throws {
+        if sealingPublic == key { return }
+        try change { saved in
+            guard let next = saved.nextSealing, next.open == key else {
+                throw BasculeError(
+                    .nothingToConfirm, "this is not the sealing key that the node made",
+                    hint: "run it again: bascule node rotate")
+            }
+            saved.formerSealing = SavedPair(open: saved.sealingPublic, own: saved.sealingSecret)
+            (saved.sealingPublic, saved.sealingSecret) = (next.open, next.own)
+            saved.nextSealing = nil
+        }
+        Failpoint.hit("agent.rotate.sealing.adopted")
+    }
+
+    var hasFormerSealing: Bool { saved.withLock { $0.formerSealing != nil } }
+
+    func dropFormerSealing() throws { try change { $0.formerSealing = nil } }
+
+    /// Opens what was sealed to this node. Throws `cannot-decrypt`.
+    func unseal(_ bytes: [UInt8]) throws -> [UInt8] {
+        do { return try sealing.open(bytes) } catch {
+            guard let former = saved.withLock({ $0.formerSealing?.pair }) else { throw error }
+            return try former.open(bytes)
         }
     }
 
@@ -134,7 +190,7 @@ package final class AgentSecrets: Sendable {
             guard let bytes = Hex.decode(secret.sealed) else {
                 throw BasculeError(.protocolViolation, "the sealed secret \(secret.name) is not hexadecimal")
             }
-            _ = try identity.sealing.open(bytes)
+            _ = try identity.unseal(bytes)
         }
         try sealed.withLock { known in
             for secret in secrets { known[secret.name] = secret.sealed }
@@ -142,6 +198,25 @@ package final class AgentSecrets: Sendable {
                 known.map { SealedSecret(name: $0.key, sealed: $0.value) }.sorted { $0.name < $1.name }, to: path)
         }
         try identity.set(secretsTag: tag)
+    }
+
+    /// After the sealing key was exchanged: seals all secrets to the new one, then drops the former. Harmless to repeat.
+    package func sealAnew() throws {
+        guard identity.hasFormerSealing else { return }
+        let key = identity.sealing.publicKey
+        try sealed.withLock { known in
+            var next = known
+            for (name, hex) in known {
+                // What neither key opens was of no use before either.
+                guard let bytes = Hex.decode(hex), let plain = try? identity.unseal(bytes) else { continue }
+                next[name] = Hex.encode(try SealingKeyPair.seal(plain, to: key))
+            }
+            try DurableFile.save(
+                next.map { SealedSecret(name: $0.key, sealed: $0.value) }.sorted { $0.name < $1.name }, to: path)
+            known = next
+        }
+        Failpoint.hit("agent.rotate.secrets.sealed")
+        try identity.dropFormerSealing()
     }
 
     /// Forgets secrets, for example the credentials of the sources at *finish*.
@@ -160,7 +235,7 @@ package final class AgentSecrets: Sendable {
                 .secretMissing, "this node does not have the secret \(name)",
                 hint: "set it with: bascule secret set \(name)")
         }
-        return Secret(bytes: try identity.sealing.open(bytes))
+        return Secret(bytes: try identity.unseal(bytes))
     }
 }
 

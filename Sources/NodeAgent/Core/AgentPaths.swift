@@ -20,6 +20,8 @@ package struct AgentPaths: Sendable {
     var edge: String { "\(state)/edge.json" }
     /// Whose requests the node obeys; only root's own commands write it.
     var controller: String { "\(state)/controller.json" }
+    /// Who may log in as the agent's user. An agent with a folder of its own has no door in sshd.
+    var authorizedKeys: String { state == "/var/lib/bascule" ? AuthorizedKeys.path : "\(state)/authorized_keys" }
     /// Segments as they were signed.
     var signed: String { "\(state)/segments" }
     /// Backups of the controller's store, unreadable here.

@@ -1,5 +1,6 @@
 import BasculeCrypto
 import BasculeModel
+import BasculeProtocol
 import BasculeResources
 import Glibc
 
@@ -27,6 +28,9 @@ package struct AgentServices: Sendable {
         identity = try AgentIdentity(path: paths.identity)
         trust = try ControllerTrust(paths: paths, identity: identity)
         secrets = try AgentSecrets(path: paths.secrets, identity: identity)
+        // A rotation may have been cut off between two of its files.
+        try trust.settle()
+        try secrets.sealAnew()
         journal = try AgentJournal(path: paths.journal, clock: { WallClock.now() })
         let edge = EdgeKeeper(paths: paths)
         self.edge = edge
@@ -38,6 +42,19 @@ package struct AgentServices: Sendable {
             path: paths.loginGuard,
             told: { healing.tell([AgentEvent(sequence: 0, time: 0, kind: .undone, text: $0)]) })
         started = WallClock.monotonic()
+    }
+
+    /// Takes a word of a key rotation.
+    func rotate(_ word: KeyRotation, _ signed: SignedRequest?, peer: pid_t?) throws -> Reply {
+        switch word {
+        case .announce(let keys): try trust.announce(keys, signed: signed)
+        case .confirm(let keys): try trust.confirm(keys, signed: signed, peer: peer)
+        case .prepareSealing: return .publicKey(try identity.prepareSealing())
+        case .adoptSealing(let key):
+            try identity.adoptSealing(key)
+            try secrets.sealAnew()
+        }
+        return .accepted
     }
 
     /// What the keepers of resources need.

@@ -215,6 +215,9 @@ final class AgentSession: Sendable {
                 return .accepted
             }
         case .putBlob: break
+        case .rotate(let word):
+            let peer = UnixSocket.peer(of: descriptor)
+            work(id) { try services.rotate(word, signed, peer: peer) }
         case .manifest(let resources):
             work(id) {
                 try services.healing.accept(resources)

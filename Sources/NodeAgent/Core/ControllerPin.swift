@@ -16,9 +16,24 @@ struct ControllerPin: Codable, Equatable {
     var key: String
     var epoch: Int
     var former: [Former] = []
+    /// Keys that a rotation announced and that nobody has proved yet.
+    struct Pending: Codable, Equatable {
+        var key: String
+        var fleetKey: String
+    }
+    var pending: Pending?
+    /// The SSH key that goes with `key`, `type base64`, where a rotation brought it; nil where root's installation did.
+    var fleetKey: String?
 
     static func load(_ paths: AgentPaths) throws -> ControllerPin? {
         try DurableFile.load(ControllerPin.self, from: paths.controller)
+    }
+
+    /// What root installs ends a rotation that is under way, and is what the node goes by.
+    static func endRotation(paths: AgentPaths) throws {
+        guard var pin = try load(paths), pin.pending != nil || pin.fleetKey != nil else { return }
+        (pin.pending, pin.fleetKey) = (nil, nil)
+        try DurableFile.save(pin, to: paths.controller)
     }
 
     /// Pins a key. Only an adoption, which raises the epoch, replaces another controller's.

@@ -1,21 +1,31 @@
 import BasculeCrypto
 import BasculeModel
 import BasculeProtocol
+import Glibc
 import Synchronization
 
 /// Decides which requests are the controller's: its signature, for this machine, of no older epoch, never seen before.
 package final class ControllerTrust: Sendable {
     private let identity: AgentIdentity
-    private let pin: ControllerPin?
-    private let signed: String
+    private let pinned: Mutex<ControllerPin?>
+    private let paths: AgentPaths
+    private var signed: String { paths.signed }
+    /// Whether the process at the other end was let in by the key of a rotation.
+    private let isPendingLogin: @Sendable (pid_t) -> Bool
     /// Serials that a connection has made its own. Older ones are behind the floor of every connection.
     private let claimed = Mutex<Set<Int>>([])
 
-    package init(paths: AgentPaths, identity: AgentIdentity) throws {
-        (self.identity, signed) = (identity, paths.signed)
-        pin = try ControllerPin.load(paths)
-        if let pin, pin.epoch > identity.epoch { try identity.meet(epoch: pin.epoch, holder: "root") }
+    package init(
+        paths: AgentPaths, identity: AgentIdentity,
+        isPendingLogin: @escaping @Sendable (pid_t) -> Bool = PendingLogin.holds
+    ) throws {
+        (self.identity, self.paths, self.isPendingLogin) = (identity, paths, isPendingLogin)
+        let known = try ControllerPin.load(paths)
+        pinned = Mutex(known)
+        if let pin = known, pin.epoch > identity.epoch { try identity.meet(epoch: pin.epoch, holder: "root") }
     }
+
+    var pin: ControllerPin? { pinned.withLock { $0 } }
 
     /// Whether a controller is pinned. One that is not was never installed: a test's.
     var isPinned: Bool { pin != nil }
@@ -32,8 +42,9 @@ package final class ControllerTrust: Sendable {
             throw BasculeError(
                 .badSignature, "this node pins no controller's key", hint: "bascule node bootstrap NAME --yes")
         }
-        guard Self.isSigned(request, by: pin.key) else {
+        guard pin.accepted.contains(where: { Self.isSigned(request, by: $0) }) else {
             if pin.former.contains(where: { Self.isSigned(request, by: $0.key) }) {
+                guard head.epoch < identity.epoch else { throw BasculeError.replacedKey }
                 throw BasculeError.stale(epoch: head.epoch, known: identity.epoch)
             }
             throw BasculeError(
@@ -65,6 +76,65 @@ package final class ControllerTrust: Sendable {
         SigningKeyPair.verify(request.signature, of: request.signedBytes, by: Hex.decode(key) ?? [])
     }
 
+    // MARK: - Rotating the controller's keys
+
+    /// Takes a word of a rotation of the controller's keys. Throws where it is not signed by the key that it needs.
+    func announce(_ keys: RotationKeys, signed request: SignedRequest?) throws {
+        try keys.check()
+        try change { pin in
+            if pin.key == keys.controllerKey { return }
+            guard let request, Self.isSigned(request, by: pin.key) else {
+                throw BasculeError(.badSignature, "new keys are announced by the key that holds, and by no other")
+            }
+            guard !pin.former.contains(where: { $0.key == keys.controllerKey }) else {
+                throw BasculeError(.invalidInput, "a key that was replaced does not come back")
+            }
+            pin.pending = ControllerPin.Pending(key: keys.controllerKey, fleetKey: keys.fleetKey)
+        }
+        Failpoint.hit("agent.rotate.announced")
+        try settle()
+    }
+
+    /// Makes announced keys the only ones, where both have been proved: the login by the forced command that it ran, the
+    /// signature by this request.
+    func confirm(_ keys: RotationKeys, signed request: SignedRequest?, peer: pid_t?) throws {
+        try change { pin in
+            if pin.key == keys.controllerKey, pin.pending == nil { return }
+            guard let pending = pin.pending, pending.key == keys.controllerKey, pending.fleetKey == keys.fleetKey else {
+                throw BasculeError(.nothingToConfirm, "these are not the keys that were announced")
+            }
+            guard let request, Self.isSigned(request, by: pending.key) else {
+                throw BasculeError(.badSignature, "new keys are confirmed by a request that the new key signed")
+            }
+            guard let peer, isPendingLogin(peer) else {
+                throw BasculeError(.loginNotFresh, "only a login with the new key proves it")
+            }
+            pin.former.append(ControllerPin.Former(key: pin.key, epoch: max(pin.epoch, identity.epoch)))
+            pin.former = pin.former.suffix(32)
+            (pin.key, pin.fleetKey, pin.pending) = (pending.key, pending.fleetKey, nil)
+        }
+        Failpoint.hit("agent.rotate.confirmed")
+        try settle()
+    }
+
+    /// Lets in over SSH whom the pin names. Called when the agent starts, too: it may have been killed in between.
+    func settle() throws {
+        guard let pin else { return }
+        try AuthorizedKeys.settle(
+            current: pin.fleetKey, pending: pin.pending?.fleetKey, at: paths.authorizedKeys)
+    }
+
+    private func change(_ body: (inout ControllerPin) throws -> Void) throws {
+        try pinned.withLock { current in
+            guard let known = current else { throw BasculeError(.badSignature, "this node pins no controller's key") }
+            var copy = known
+            try body(&copy)
+            guard copy != known else { return }
+            try DurableFile.save(copy, to: paths.controller)
+            current = copy
+        }
+    }
+
     // MARK: - Segments at rest
 
     private func path(_ id: SegmentID) throws -> String {
@@ -88,7 +158,7 @@ package final class ControllerTrust: Sendable {
         let request = try SignedRequest(parsing: bytes)
         let isGood =
             pin.map { pin in
-                Self.isSigned(request, by: pin.key)
+                pin.accepted.contains { Self.isSigned(request, by: $0) }
                     || pin.former.contains { $0.epoch >= request.head.epoch && Self.isSigned(request, by: $0.key) }
             } ?? false
         guard isGood, request.head.machine == identity.machine,
@@ -114,7 +184,35 @@ package final class ControllerTrust: Sendable {
     }
 }
 
+extension ControllerPin {
+    /// The keys whose requests are obeyed.
+    var accepted: [String] { [key] + (pending.map { [$0.key] } ?? []) }
+}
+
+extension RotationKeys {
+    func check() throws {
+        let words = fleetKey.split(separator: " ", omittingEmptySubsequences: false)
+        guard Hex.decode(controllerKey)?.count == 32, words.count == 2, words[0] == "ssh-ed25519",
+            words[1].utf8.allSatisfy({ $0 > 32 && $0 < 127 && $0 != 34 })
+        else { throw BasculeError(.invalidInput, "these are not a fleet's keys") }
+    }
+}
+
+/// Which key a connection was let in by: sshd runs the forced command that stands beside it.
+package enum PendingLogin {
+    package static func holds(_ peer: pid_t) -> Bool {
+        let words = ((try? DurableFile.read("/proc/\(peer)/cmdline")) ?? nil)?.split(separator: 0) ?? []
+        return words.suffix(2).map { String(decoding: $0, as: UTF8.self) } == ["connect", "pending"]
+    }
+}
+
 extension BasculeError {
+    static var replacedKey: BasculeError {
+        BasculeError(
+            .staleController, "the request is signed with a key that was replaced since",
+            hint: "use the newest store: the fleet's keys were rotated")
+    }
+
     static func stale(serial: Int, known: Int) -> BasculeError {
         BasculeError(
             .staleSerial, "this controller counts \(serial), and the node has seen \(known): its store is an old copy",

@@ -29,6 +29,7 @@ package enum Install {
         try DurableFile.makeDirectory(paths.state)
         let identity = try AgentIdentity(path: paths.identity)
         let outcome = try ControllerPin.pin(key: controllerKey, epoch: epoch, seen: identity.epoch, paths: paths)
+        try ControllerPin.endRotation(paths: paths)
         if getpwnam(AgentPaths.user) == nil {
             try Subprocess.require(
                 [

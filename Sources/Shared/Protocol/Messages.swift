@@ -137,6 +137,8 @@ package enum Request: Hashable, Codable, Sendable {
     case admitToken(name: String, app: String, key: String)
     /// Locks a token's key out.
     case revokeToken(name: String)
+    /// A word of a key rotation.
+    case rotate(KeyRotation)
 }
 
 /// What came of a request.

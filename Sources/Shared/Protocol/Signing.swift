@@ -106,8 +106,7 @@ extension Request {
             .program:
             false
         case .putBlob, .putSecrets, .submit, .command, .restore, .edge, .publicKey, .upgrade, .keepBackup, .leave,
-            .manifest, .hold, .release, .confirm, .keepProgram,
-            .admitToken, .revokeToken:
+            .manifest, .hold, .release, .confirm, .keepProgram, .admitToken, .revokeToken, .rotate:
             true
         }
     }

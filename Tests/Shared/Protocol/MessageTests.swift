@@ -25,6 +25,7 @@ import Testing
             (.keepBackup("ab", number: 4), #"{"keepBackup":{"_0":"ab","number":4}}"#),
             (.backups, #"{"backups":{}}"#),
             (.leave, #"{"leave":{}}"#),
+            (.rotate(.adoptSealing("0a")), #"{"rotate":{"_0":{"adoptSealing":{"_0":"0a"}}}}"#),
             (.edge(.old, lease: nil), #"{"edge":{"_0":"old"}}"#),
             (
                 .hold("vps1/file:/a", seconds: 60, reason: "r"),

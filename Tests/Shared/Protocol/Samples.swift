@@ -84,6 +84,9 @@ enum Samples {
         .outbox(from: 3, limit: 100),
         .confirm("seg", "a"), .admitToken(name: "ci-1", app: "shop", key: "ssh-ed25519 AAAA"),
         .revokeToken(name: "ci-1"),
+        .rotate(.announce(RotationKeys(fleetKey: "ssh-ed25519 AAAA", controllerKey: "00"))),
+        .rotate(.confirm(RotationKeys(fleetKey: "ssh-ed25519 AAAA", controllerKey: "00"))), .rotate(.prepareSealing),
+        .rotate(.adoptSealing("00")),
     ]
 
     static let replies: [Reply] = [
