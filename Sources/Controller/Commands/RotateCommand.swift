@@ -30,7 +30,7 @@ struct RotateNode: AsyncParsableCommand {
             Terminal.error("\(node)  its keys were not all exchanged")
             Terminal.fail(error)
         }
-        for node in report.waiting { Terminal.say("\(node)  still obeys the former keys") }
+        for node in report.waiting { Terminal.say("\(node)  is not through yet; it goes on with the keys that it has") }
         Terminal.say(
             report.isComplete
                 ? "the fleet's keys are new: SSH and signatures"

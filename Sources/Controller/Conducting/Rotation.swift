@@ -15,7 +15,7 @@ package struct Rotation: Sendable {
         package var done: [NodeName]
         /// Those that go on with the keys that they had, or did not come to the end.
         package var left: [NodeName: BasculeError]
-        /// Nodes that were not asked and still obey the former keys.
+        /// Nodes that were not asked and have not come to the end.
         package var waiting: [NodeName]
         /// Whether the new keys are the fleet's: every node obeys them.
         package var isComplete: Bool
@@ -51,10 +51,7 @@ package struct Rotation: Sendable {
             for await turn in group { turns.append(turn) }
             return turns
         }
-        let waiting = try all.filter {
-            let state = try store.rotationState(of: $0)
-            return state == nil || state == .announced
-        }
+        let waiting = try all.filter { try store.rotationState(of: $0) != .done }
         if waiting.isEmpty {
             Failpoint.hit("controller.rotate.promote.before")
             try store.promote()

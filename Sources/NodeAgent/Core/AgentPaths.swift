@@ -24,6 +24,8 @@ package struct AgentPaths: Sendable {
     var authorizedKeys: String { state == "/var/lib/bascule" ? AuthorizedKeys.path : "\(state)/authorized_keys" }
     /// Segments as they were signed.
     var signed: String { "\(state)/segments" }
+    /// Manifests as they were signed.
+    var manifests: String { "\(state)/manifests" }
     /// Backups of the controller's store, unreadable here.
     var backups: String { "\(state)/backups" }
     /// Where the forced command of the old edge speaks: nothing but its three words is understood there.

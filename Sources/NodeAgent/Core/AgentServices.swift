@@ -36,7 +36,7 @@ package struct AgentServices: Sendable {
         self.edge = edge
         let (identity, secrets) = (identity, secrets)
         healing = try Healing(
-            paths: paths, context: { Self.context(paths, identity, secrets) }, edgeMode: { edge.mode })
+            paths: paths, trust: trust, context: { Self.context(paths, identity, secrets) }, edgeMode: { edge.mode })
         let healing = healing
         loginGuard = try LoginGuard(
             path: paths.loginGuard,

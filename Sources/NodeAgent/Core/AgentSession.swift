@@ -220,7 +220,7 @@ final class AgentSession: Sendable {
             work(id) { try services.rotate(word, signed, peer: peer) }
         case .manifest(let resources):
             work(id) {
-                try services.healing.accept(resources)
+                try services.healing.accept(resources, signed: signed)
                 return .accepted
             }
         case .hold(let resource, let seconds, let reason):

@@ -8,7 +8,7 @@ import Synchronization
 package final class ControllerTrust: Sendable {
     private let identity: AgentIdentity
     private let pinned: Mutex<ControllerPin?>
-    private let paths: AgentPaths
+    let paths: AgentPaths
     private var signed: String { paths.signed }
     /// Whether the process at the other end was let in by the key of a rotation.
     private let isPendingLogin: @Sendable (pid_t) -> Bool
@@ -156,12 +156,7 @@ package final class ControllerTrust: Sendable {
             throw BasculeError(.badSignature, "the signed segment \(id) is not there")
         }
         let request = try SignedRequest(parsing: bytes)
-        let isGood =
-            pin.map { pin in
-                pin.accepted.contains { Self.isSigned(request, by: $0) }
-                    || pin.former.contains { $0.epoch >= request.head.epoch && Self.isSigned(request, by: $0.key) }
-            } ?? false
-        guard isGood, request.head.machine == identity.machine,
+        guard isKnown(request),
             case .submit(let segment) = try Wire.decode(Request.self, from: request.body), segment.id == id
         else {
             throw BasculeError(
@@ -169,6 +164,13 @@ package final class ControllerTrust: Sendable {
                 hint: "somebody changed the agent's state on the node; bascule apply sends what is needed again")
         }
         return segment
+    }
+
+    /// Whether a kept request is the controller's, for this machine; a former key's counts up to its last epoch.
+    func isKnown(_ request: SignedRequest) -> Bool {
+        guard let pin, request.head.machine == identity.machine else { return false }
+        return pin.accepted.contains { Self.isSigned(request, by: $0) }
+            || pin.former.contains { $0.epoch >= request.head.epoch && Self.isSigned(request, by: $0.key) }
     }
 
     /// The segment that a journal's entry stands for; throws `bad-signature` where entry and signature differ.

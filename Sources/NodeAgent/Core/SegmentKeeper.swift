@@ -61,6 +61,7 @@ package actor SegmentKeeper {
             }
         }
         services.healing.keepOnly(Set(running.keys))
+        services.healing.pruneSigned(hasEnded: { outcomes[$0] != nil })
     }
 
     /// Accepts a segment, or finds it again by its id. Throws where the controller's epoch is stale.
@@ -141,6 +142,9 @@ package actor SegmentKeeper {
         if let ended = running.removeValue(forKey: id) {
             recent.append(activity(of: ended, ended: try? result.get().status))
             recent = recent.suffix(10)
+        }
+        if services.trust.segmentCount > 2 * ControllerTrust.keptSegments {
+            services.healing.pruneSigned(hasEnded: { outcomes[$0] != nil })
         }
         for waiter in waiters.removeValue(forKey: id) ?? [] { waiter.resume(with: result) }
     }

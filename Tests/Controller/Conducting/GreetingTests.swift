@@ -15,7 +15,7 @@ import Testing
 
     private func greeting(machine: String? = "m", key: String? = nil) throws -> LinkGreeting {
         try LinkGreeting(
-            node: "vps1", holder: "t", machine: machine, sealingKey: key ?? Hex.encode(node.publicKey),
+            node: "vps1", holder: "t", machine: machine, sealingKeys: [key ?? Hex.encode(node.publicKey)],
             signer: RequestSigner(keys: keys, epoch: 3, serial: { $0 + 1 }))
     }
 

@@ -103,6 +103,16 @@ struct HealSet: Codable, Sendable {
         if before[segment]?[id] == nil { before[segment, default: [:]][id] = .some(entries[id]) }
     }
 
+    /// All that may be healed from here, now or after an undo.
+    var referenced: Set<DesiredResource> {
+        before.values.reduce(into: Set(entries.values.map(\.desired))) { all, known in
+            for case let entry? in known.values { all.insert(entry.desired) }
+        }
+    }
+
+    /// Forgets what was accepted. What runs goes on.
+    mutating func disown() { (entries, manifest, before, recent) = ([:], nil, [:], []) }
+
     /// Puts back what was accepted before a segment, for the resources that were put back on the node.
     mutating func undo(_ segment: SegmentID, _ restored: [ResourceID]) {
         for id in restored { entries[id] = before[segment]?[id] ?? nil }

@@ -41,6 +41,8 @@ package final class Healing: Sendable {
         var failed = 0
         var lastCapped = -Double.infinity
         var diskLow = false
+        /// What was saved is not what the controller signed: nothing of it is healed.
+        var isDisowned = false
     }
 
     let paths: AgentPaths
@@ -50,13 +52,16 @@ package final class Healing: Sendable {
     let state: Mutex<State>
     /// Set once the loop runs; wakes it up.
     let wake: WakePipe
+    let trust: ControllerTrust?
     let context: @Sendable () -> NodeContext
     let edgeMode: @Sendable () -> EdgeMode?
 
     init(
-        paths: AgentPaths, context: @escaping @Sendable () -> NodeContext, edgeMode: @escaping @Sendable () -> EdgeMode?
+        paths: AgentPaths, trust: ControllerTrust? = nil, context: @escaping @Sendable () -> NodeContext,
+        edgeMode: @escaping @Sendable () -> EdgeMode?
     ) throws {
         (self.paths, self.context, self.edgeMode) = (paths, context, edgeMode)
+        self.trust = trust.flatMap { $0.isPinned ? $0 : nil }
         settings = AgentSettings.load(paths.settings)
         holds = try Holds(path: paths.holds)
         outbox = try Outbox(directory: paths.outbox, clock: { WallClock.now() })
@@ -66,12 +71,32 @@ package final class Healing: Sendable {
             // The journal has it all, but for what manifests without a step brought.
             StandardError.write(line: "the heal set is made anew from the journal: \(error)")
         }
+        let needed = set.referenced
+        let isForged = self.trust.map { !needed.isEmpty && !needed.isSubset(of: $0.borneOut()) } ?? false
+        if isForged { set.disown() }
         var first = State(
             set: set, sessions: LoginSessions(open: LoginSessions.present()),
             budget: HealBudget(settings, now: WallClock.monotonic()))
         DriftNotes.load(paths.drift, into: &first)
         first.dirty = Set(set.entries.keys)
+        first.isDisowned = isForged
         state = Mutex(first)
+        guard isForged else { return }
+        tell([
+            AgentEvent(
+                sequence: 0, time: 0, kind: .healFailed,
+                text: "the heal set was changed on this node: nothing of it is healed until the next apply",
+                error: BasculeError(
+                    .badSignature, "the heal set is not what the controller signed",
+                    hint: "find out who changed \(paths.healSet), then run bascule apply"))
+        ])
+    }
+
+    /// Takes away signed files that neither the heal set nor a segment needs.
+    func pruneSigned(hasEnded: (SegmentID) -> Bool) {
+        guard let trust else { return }
+        let (needed, current) = state.withLock { ($0.set.referenced, $0.set.manifest) }
+        trust.prune(needed: needed, current: current, hasEnded: hasEnded)
     }
 
     // MARK: - Segments
@@ -80,7 +105,15 @@ package final class Healing: Sendable {
     func replay(_ records: some Sequence<JournalRecord>) {
         state.withLock { state in
             let known = state.set.through
-            for record in records where record.sequence > known { state.set.take(record) }
+            var forged: Set<SegmentID> = []
+            for record in records where record.sequence > known {
+                if case .accepted(let segment) = record.event, let trust, (try? trust.verified(segment)) == nil {
+                    forged.insert(record.segment)
+                }
+                // Who wrote such a segment into the journal is not known: nothing of it is healed.
+                if !forged.contains(record.segment) { state.set.take(record) }
+            }
+            if state.isDisowned { state.set.disown() }
             state.dirty = Set(state.set.entries.keys)
             state.isUnsaved = true
         }
@@ -141,8 +174,10 @@ package final class Healing: Sendable {
     // MARK: - Requests
 
     /// Takes the node's whole manifest. Resources that it does not name are left alone from now on.
-    func accept(_ resources: [DesiredResource]) throws {
+    /// - Parameter signed: the request that brought it; kept, so that after a restart it bears out the heal set.
+    func accept(_ resources: [DesiredResource], signed: SignedRequest? = nil) throws {
         let digest = Digest(of: try Wire.encode(resources))
+        if let signed { try trust?.keep(manifest: signed, digest) }
         let (entries, busy) = state.withLock { ($0.set.entries, $0.set.inSegments.union($0.restoring)) }
         let fresh = resources.filter {
             $0.resource.isKept && entries[$0.id]?.desired != $0 && !busy.contains($0.id)
@@ -153,6 +188,7 @@ package final class Healing: Sendable {
         }
         state.withLock { state in
             let known = Set(state.set.entries.keys)
+            state.isDisowned = false
             guard state.set.accept(resources, digest: digest, satisfied: satisfied) else { return }
             for id in known where state.set.entries[id] == nil { state.trackers[id] = nil }
             state.isRearmed = false
@@ -268,6 +304,8 @@ package final class Healing: Sendable {
                     state.set.stuck == segment
                     ? "the migration got stuck in segment \(segment): only crashed units are started"
                     : "segment \(segment) conducts the migration: only crashed units are started"
+            } else if state.isDisowned {
+                why = "what was to be healed was changed on this node: nothing is, until the next apply"
             } else if mode == .maintenance {
                 why = "the maintenance page is up: only crashed units are started"
             }
