@@ -72,6 +72,18 @@ extension FleetSession {
     private func connect(
         _ node: NodeName, asking: Request?, fresh: Bool = false, with given: FleetKeys? = nil
     ) async throws -> Greeted {
+        do { return try await dial(node, asking: asking, fresh: fresh, with: given) } catch {
+            // A rotation was killed between the node's confirmation and the store's note of it: the node says so.
+            guard given == nil, (error as? BasculeError)?.code == .staleController,
+                try store.rotationState(of: node) == .announced, let pending = try store.pendingKeys()
+            else { throw error }
+            return try await dial(node, asking: asking, fresh: true, with: pending)
+        }
+    }
+
+    private func dial(
+        _ node: NodeName, asking: Request?, fresh: Bool, with given: FleetKeys?
+    ) async throws -> Greeted {
         let record = try store.node(node)
         let place = Place.node(name: node.rawValue, subject: nil)
         guard record.machine != nil, let endpoint = try await endpoint(node) else {
@@ -106,7 +118,9 @@ extension FleetSession {
                 greeting: try greeting(
                     node, machine: record.machine, key: record.sealingKey, signing: keys.signing))
             greeted = try await greet(link, asked, patience: nil)
-            if given == nil, rotated == nil { made[node] = HolderOrder.Entry(address: address, hostKeys: pins.map(\.line)) }
+            if given == nil, rotated == nil {
+                made[node] = HolderOrder.Entry(address: address, hostKeys: pins.map(\.line))
+            }
         }
         guard let greeted else { throw BasculeError(.defect, "a connection without a greeting", at: place) }
         return greeted

@@ -148,7 +148,8 @@ package actor FleetSession {
     ) throws -> LinkGreeting {
         let pinned = try key.map { [$0] + (try store.nextSealingKey(of: node).map { [$0] } ?? []) } ?? []
         let signer = RequestSigner(
-            keys: try signing ?? rotated(node)?.signing ?? signingKey(), epoch: epoch, serial: { [store] in try store.nextSerial(of: node, seen: $0) })
+            keys: try signing ?? rotated(node)?.signing ?? signingKey(), epoch: epoch,
+            serial: { [store] in try store.nextSerial(of: node, seen: $0) })
         return try LinkGreeting(node: node, holder: holder, machine: machine, sealingKeys: pinned, signer: signer)
     }
 

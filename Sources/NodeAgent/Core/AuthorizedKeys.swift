@@ -62,7 +62,7 @@ enum AuthorizedKeys {
     }
 
     /// Locks out the key of a purpose.
-    static func remove(purpose: String) throws { 
+    static func remove(purpose: String) throws {
         try save(try lines(path).filter { !$0.hasSuffix(" bascule:\(purpose)") }, to: path)
     }
 

@@ -14,7 +14,8 @@ enum Replaced {
             decoder.feed(buffer[..<count])
             guard let frame = try decoder.next() else { continue }
             let refusal = BasculeError(
-                .staleController, "this controller was replaced: another workstation has adopted the fleet, or its keys were rotated",
+                .staleController,
+                "this controller was replaced: another workstation has adopted the fleet, or its keys were rotated",
                 hint:
                     "do not use this copy of the store any more; to take the fleet back with root's login: bascule adopt"
             )

@@ -101,7 +101,8 @@ import Testing
         #expect(try obeys(old) && door("AAAAold") == "connect", "nothing was dropped")
         for bad in ["", "ssh-ed25519", "ssh-ed25519 A\" B", "ssh-rsa AAAA", "ssh-ed25519 AA\nssh-rsa"] {
             let keys = RotationKeys(fleetKey: bad, controllerKey: new.key)
-            #expect(code { try trust.announce(keys, signed: try signed(.announce(keys), old, identity)) } == .invalidInput)
+            #expect(
+                code { try trust.announce(keys, signed: try signed(.announce(keys), old, identity)) } == .invalidInput)
         }
     }
 
@@ -129,7 +130,9 @@ import Testing
     }
 
     /// The sealing key: at every moment each secret opens, and after the end the former pair is gone.
-    @Test(arguments: ["prepared", "adopted", "sealed", "done"]) func secretsOpenWhereverItIsKilled(_ moment: String) throws {
+    @Test(arguments: ["prepared", "adopted", "sealed", "done"]) func secretsOpenWhereverItIsKilled(_ moment: String)
+        throws
+    {
         let identity = try AgentIdentity(path: paths.identity)
         let former = identity.sealing
         let secrets = try AgentSecrets(path: paths.secrets, identity: identity)

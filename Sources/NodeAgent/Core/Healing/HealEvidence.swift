@@ -69,7 +69,9 @@ extension ControllerTrust {
                 String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
             }
             var status = stat()
-            guard !name.hasPrefix("."), !name.hasSuffix(".new"), stat("\(folder)/\(name)", &status) == 0 else { continue }
+            guard !name.hasPrefix("."), !name.hasSuffix(".new"), stat("\(folder)/\(name)", &status) == 0 else {
+                continue
+            }
             found.append((name, Double(status.st_mtim.tv_sec) + Double(status.st_mtim.tv_nsec) / 1e9))
         }
         return found.sorted { ($0.time, $0.name) > ($1.time, $1.name) }
