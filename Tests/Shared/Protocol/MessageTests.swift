@@ -134,9 +134,10 @@ import Testing
                 case .keepProgram: 25
                 case .admitToken: 26
                 case .revokeToken: 27
+                case .rotate: 28
                 }
             })
-        #expect(requests == Set(0...27))
+        #expect(requests == Set(0...28))
         let replies = Set(
             Samples.replies.map { reply in
                 switch reply {
