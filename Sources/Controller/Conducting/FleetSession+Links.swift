@@ -179,7 +179,10 @@ extension FleetSession {
     }
 
     func hold() async {
-        let entries = made.values.sorted { ($0.address.host, $0.address.port) < ($1.address.host, $1.address.port) }
+        // The holder logs in with the fleet's key, which a node that obeys a rotation's next one would refuse.
+        let entries = made.filter { (try? rotated($0.key)) == nil }.values.sorted {
+            ($0.address.host, $0.address.port) < ($1.address.host, $1.address.port)
+        }
         made = [:]
         guard !entries.isEmpty, let holding = try? holding(), let key = try? await fleetKey() else { return }
         await holding.keep(HolderOrder(entries: entries, key: key.secret.reveal()))

@@ -33,18 +33,19 @@ extension ControllerTrust {
         return all
     }
 
-    /// Takes away signed files that nothing needs any more: ended segments but the newest, and former manifests.
-    /// - Parameters:
-    ///   - needed: what the heal set holds, which must stay borne out.
-    ///   - current: the newest manifest, which stays.
-    ///   - hasEnded: whether a segment came to its end.
-    func prune(needed: Set<DesiredResource>, current: Digest?, hasEnded: (SegmentID) -> Bool) {
+    /// Takes away signed segments that nothing needs any more; the newest, and those without an end, stay.
+    /// - Parameter needed: what the heal set holds, which must stay borne out.
+    func pruneSegments(needed: Set<DesiredResource>, hasEnded: (SegmentID) -> Bool) {
         for (name, _) in Self.files(paths.signed).dropFirst(Self.keptSegments) {
             let id = SegmentID(name)
             guard hasEnded(id) else { continue }
             if let segment = try? segment(id), !needed.isDisjoint(with: segment.resources) { continue }
             unlink("\(paths.signed)/\(name)")
         }
+    }
+
+    /// Takes away former manifests that bear nothing out any more.
+    func pruneManifests(needed: Set<DesiredResource>, current: Digest?) {
         var open = needed
         for (name, _) in Self.files(paths.manifests) {
             let held = manifest(name) ?? []

@@ -96,7 +96,8 @@ package final class Healing: Sendable {
     func pruneSigned(hasEnded: (SegmentID) -> Bool) {
         guard let trust else { return }
         let (needed, current) = state.withLock { ($0.set.referenced, $0.set.manifest) }
-        trust.prune(needed: needed, current: current, hasEnded: hasEnded)
+        trust.pruneManifests(needed: needed, current: current)
+        trust.pruneSegments(needed: needed, hasEnded: hasEnded)
     }
 
     // MARK: - Segments
@@ -194,6 +195,8 @@ package final class Healing: Sendable {
             state.isRearmed = false
             state.dirty.formUnion(satisfied)
             save(&state)
+            // Not before it is saved: what is on the disk must be borne out at every moment.
+            if !state.isUnsaved { trust?.pruneManifests(needed: state.set.referenced, current: state.set.manifest) }
         }
         wake.ring()
     }
