@@ -81,7 +81,8 @@ package struct Rotation: Sendable {
         let state = try store.rotationState(of: node)
         if state == .confirmed || state == .done { return }
         // An earlier rotation may have been cut off on either side of the node's confirmation.
-        let isProved = state == nil ? false : try await confirm(node, keys, isFirstTry: true)
+        var isProved = false
+        if state != nil { isProved = try await confirm(node, keys, isFirstTry: true) }
         if !isProved {
             try store.note(.announced, of: node)
             say(node, "announcing the new keys")
