@@ -24,6 +24,7 @@ package struct Rotation: Sendable {
     let session: FleetSession
     let say: @Sendable (NodeName, String) -> Void
 
+    /// `say` is told what happens, by node.
     package init(session: FleetSession, say: @escaping @Sendable (NodeName, String) -> Void) {
         (self.session, self.say) = (session, say)
     }

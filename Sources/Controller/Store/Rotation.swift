@@ -19,6 +19,7 @@ package struct FleetKeys: Sendable {
     package var publicLine: String
     package var signing: SigningKeyPair
 
+    /// `publicLine` as OpenSSH writes it; `secret` is its private key text.
     package init(secret: Secret, publicLine: String, signing: SigningKeyPair) {
         (self.secret, self.publicLine, self.signing) = (secret, publicLine, signing)
     }
@@ -57,6 +58,7 @@ extension Store {
         try setting(Store.stateName(node)).flatMap { RotationState(rawValue: $0) }
     }
 
+    /// Notes how far a node has come.
     package func note(_ state: RotationState, of node: NodeName) throws {
         try write("rotation.\(state.rawValue)") { try Store.put(Store.stateName(node), state.rawValue, $0) }
     }
@@ -64,6 +66,7 @@ extension Store {
     /// The next sealing key of a node, pinned beside the one that holds until the node has taken it.
     package func nextSealingKey(of node: NodeName) throws -> String? { try setting(Store.sealingName(node)) }
 
+    /// Pins the key that a node made (hexadecimal) beside the one that holds.
     package func pin(nextSealingKey key: String, of node: NodeName) throws {
         try write("rotation.sealing.pin") { try Store.put(Store.sealingName(node), key, $0) }
     }

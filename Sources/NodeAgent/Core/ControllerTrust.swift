@@ -202,6 +202,7 @@ extension RotationKeys {
 
 /// Which key a connection was let in by: sshd runs the forced command that stands beside it.
 package enum PendingLogin {
+    /// Whether the process is a bridge that the pending key's line started.
     package static func holds(_ peer: pid_t) -> Bool {
         let words = ((try? DurableFile.read("/proc/\(peer)/cmdline")) ?? nil)?.split(separator: 0) ?? []
         return words.suffix(2).map { String(decoding: $0, as: UTF8.self) } == ["connect", "pending"]
