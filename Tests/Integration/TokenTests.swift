@@ -48,7 +48,7 @@ extension OnNodes {
         private func release(token: String = "ci.token") async throws -> CommandResult {
             try await Command.run(
                 [
-                    try #require(Program.path), "release", "--token", "\(scene.folder)/\(token)", "--source",
+                    try #require(Program.path), "token", "release", "\(scene.folder)/\(token)", "--source",
                     "\(scene.folder)/shop",
                 ], environment: ["HOME": "/nonexistent", "XDG_STATE_HOME": "/nonexistent"], deadline: .seconds(60))
         }

@@ -8,7 +8,7 @@ import Foundation
 struct TokenCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "token", abstract: "Keys for CI: each may release one app, and nothing else.",
-        subcommands: [Create.self, List.self, Revoke.self])
+        subcommands: [Create.self, List.self, Revoke.self, Release.self])
 
     struct Create: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
@@ -90,36 +90,34 @@ struct TokenCommand: AsyncParsableCommand {
             Terminal.say("\(name) opens nothing any more")
         }
     }
-}
 
-/// `bascule release`
-struct ReleaseCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "release",
-        abstract: "Release an app with a token, as CI does; needs neither store nor fleet file.",
-        discussion: """
-            One node after the other, one instance after the other, each with its health check; what does not become
-            healthy goes back by itself. Exit status: 0 released everywhere; 1 nowhere; 2 on some nodes only.
-            Example:
-              bascule release --token shop.token --source ./shop
-            """)
-    @Option(help: "The token file, as bascule token create wrote it.") var token: String
-    @Option(help: "The app's source: a folder, or a tar archive.") var source = "."
+    struct Release: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Release an app with a token, as CI does; needs neither store nor fleet file.",
+            discussion: """
+                One node after the other, one instance after the other, each with its health check; what does not become
+                healthy goes back by itself. Exit status: 0 released everywhere; 1 nowhere; 2 on some nodes only.
+                Example:
+                  bascule token release shop.token --source ./shop
+                """)
+        @Argument(help: "The token file, as bascule token create wrote it.") var token: String
+        @Option(help: "The app's source: a folder, or a tar archive.") var source = "."
 
-    func run() async throws {
-        guard let data = FileManager.default.contents(atPath: token) else {
-            throw BasculeError(.inputOutput, "the token file \(token) cannot be read")
-        }
-        let file = try TokenFile(parsing: [UInt8](data), path: token)
-        let release = TokenRelease(file) { Terminal.say("\($0)  \(Terminal.escape($1))") }
-        let (released, failure) = try await release.run(source: source)
-        if let failure {
-            Terminal.fail(failure)
-            if !released.isEmpty {
-                Terminal.error("Released only on \(released.map(\.rawValue).joined(separator: ", ")).")
+        func run() async throws {
+            guard let data = FileManager.default.contents(atPath: token) else {
+                throw BasculeError(.inputOutput, "the token file \(token) cannot be read")
             }
-            throw ExitStatus(code: released.isEmpty ? 1 : 2)
+            let file = try TokenFile(parsing: [UInt8](data), path: token)
+            let release = TokenRelease(file) { Terminal.say("\($0)  \(Terminal.escape($1))") }
+            let (released, failure) = try await release.run(source: source)
+            if let failure {
+                Terminal.fail(failure)
+                if !released.isEmpty {
+                    Terminal.error("Released only on \(released.map(\.rawValue).joined(separator: ", ")).")
+                }
+                throw ExitStatus(code: released.isEmpty ? 1 : 2)
+            }
+            Terminal.say("\(file.app) is released on \(released.map(\.rawValue).joined(separator: ", "))")
         }
-        Terminal.say("\(file.app) is released on \(released.map(\.rawValue).joined(separator: ", "))")
     }
 }

@@ -81,7 +81,7 @@ final class ReleaseDoor: Sendable {
         else {
             throw BasculeError(
                 .tokenRefused, "a token may release its app and nothing else",
-                hint: "bascule release --token FILE --source DIR")
+                hint: "bascule token release FILE --source DIR")
         }
         switch request {
         case .enter(let app, let token):
