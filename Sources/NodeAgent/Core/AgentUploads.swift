@@ -1,4 +1,5 @@
 import BasculeCrypto
+import BasculeExecution
 import BasculeModel
 import BasculeProtocol
 import Glibc
@@ -22,6 +23,9 @@ struct AgentUploads {
     }
 
     let folder: String
+    /// Tells the files of two connections apart that upload the same: one may be cut and served for a while still.
+    private let connection = connections.next()
+    private static let connections = Counter()
     private var uploads: [UInt32: Upload] = [:]
 
     init(folder: String) { self.folder = folder }
@@ -31,7 +35,7 @@ struct AgentUploads {
         guard Hex.decode(digest.rawValue)?.count == 32, size >= 0, size <= 4 << 30, uploads.count < 8,
             uploads[id] == nil
         else { throw BasculeError(.invalidInput, "the announced upload is not acceptable") }
-        let path = "\(folder)/.\(digest.rawValue).\(id).part"
+        let path = "\(folder)/.\(digest.rawValue).\(connection).\(id).part"
         let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard file >= 0 else { throw DurableFile.failure("create", path) }
         uploads[id] = Upload(digest: digest, size: size, descriptor: file, path: path)
