@@ -141,12 +141,13 @@ package final class ControllerTrust: Sendable {
         guard !id.rawValue.isEmpty, id.rawValue.utf8.count <= 200, !id.rawValue.contains("/"),
             !id.rawValue.hasPrefix(".")
         else { throw BasculeError(.invalidInput, "this is not a segment's id") }
-        return "\(signed)/\(id.rawValue)"
+        // With an end of its own: an id ends with a node's name, which may be that of a leftover (`.new`).
+        return "\(signed)/\(id.rawValue).signed"
     }
 
     /// Keeps a segment as it was signed, before it is journaled.
     func keep(_ request: SignedRequest, of id: SegmentID) throws {
-        try DurableFile.write(request.encoded, to: try path(id))
+        try DurableFile.write(request.encoded, to: try path(id), kind: "signed")
     }
 
     /// A segment as the controller signed it, verified again. Throws `bad-signature` where it was tampered with, or was

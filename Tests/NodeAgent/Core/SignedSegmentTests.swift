@@ -35,6 +35,17 @@ import Testing
         #expect(folder.exists("s"))
     }
 
+    /// A node may be called like the end of a temporary file's name, and its segments are called after it.
+    @Test(arguments: ["p.freeze.new", "p.freeze.part", "p.freeze.bascule-new"])
+    func nothingThatIsNeededIsTakenForALeftover(_ id: SegmentID) async throws {
+        let house = try House(folder)
+        _ = try cut(house, id)
+        Leftovers.remove(below: house.paths.state)
+        let later = try House(folder)
+        try await later.keeper.resume()
+        #expect(try await later.keeper.watch(id, from: 1) { _ in }.status == .converged)
+    }
+
     @Test func aTamperedJournalIsRefused() async throws {
         let house = try House(folder)
         _ = try cut(house, "s", journaled: house.segment("s", [house.file("planted")]))
@@ -54,7 +65,7 @@ import Testing
     {
         let house = try House(folder)
         let segment = try cut(house, "s")
-        let path = "\(folder.path)/state/segments/s"
+        let path = "\(folder.path)/state/segments/s.signed"
         let machine = house.services.identity.machine
         switch how {
         case "gone": unlink(path)
