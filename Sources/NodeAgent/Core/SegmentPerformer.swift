@@ -45,7 +45,7 @@ final class SegmentPerformer: StepPerformer {
         var result: StepResult
         do {
             if step.phase == .freeze { lease.start() }
-            if step.phase >= .freeze, step.phase < .open { try lease.check() }
+            if step.phase >= .freeze, step.phase <= .open { try lease.check() }
             result = try await act(step.action, step, interrupted: interrupted)
         } catch {
             let failure = BasculeError.wrapping(error, "the step failed").placed(
