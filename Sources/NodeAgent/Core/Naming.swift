@@ -9,18 +9,27 @@ extension SegmentPerformer {
         let services = services
         return try await Blocking.run {
             let zone = try Zone(change, services)
+            var to = zone.to
+            if to.isEmpty {
+                guard let before = try SwitchNotes.load(services.paths)[SwitchNotes.key(change)] else {
+                    return StepResult(.satisfied, "\(change.name) was never switched")
+                }
+                to = before.compactMap { IPAddress($0) }
+            }
             let start = WallClock.monotonic()
             // A provider that is down for a moment must not decide a migration.
             while true {
                 do {
                     let now = try zone.addresses()
-                    if Set(now.addresses) == Set(zone.to), now.ttl == change.ttl {
-                        return StepResult(.satisfied, "\(change.name) is \(change.to.joined(separator: ", ")) already")
+                    let words = to.map { "\($0)" }.joined(separator: ", ")
+                    if Set(now.addresses) == Set(to), to.isEmpty || now.ttl == change.ttl {
+                        return StepResult(.satisfied, "\(change.name) is \(words) already")
                     }
-                    try zone.replace(from: change.from.isEmpty ? now.addresses : zone.from, ttl: change.ttl)
-                    return StepResult(
-                        .done, "\(change.name) \(change.type) \(change.to.joined(separator: ", ")), TTL \(change.ttl) s"
-                    )
+                    if change.from.isEmpty {
+                        try SwitchNotes.note(change, now.addresses.map { "\($0)" }, paths: services.paths)
+                    }
+                    try zone.replace(from: change.from.isEmpty ? now.addresses : zone.from, to: to, ttl: change.ttl)
+                    return StepResult(.done, "\(change.name) \(change.type) \(words), TTL \(change.ttl) s")
                 } catch let error as BasculeError
                     where [.timedOut, .connectFailed, .dnsOutcomeUnknown].contains(error.code)
                     && WallClock.monotonic() - start < 60
@@ -126,9 +135,9 @@ private struct Zone {
         )
     }
 
-    func replace(from: [IPAddress], to: [IPAddress]? = nil, ttl: Int) throws {
+    func replace(from: [IPAddress], to: [IPAddress], ttl: Int) throws {
         try client.update(
-            try DNSUpdate.replaceAddresses(of: name, zone: apex, from: from, to: to ?? self.to, ttl: UInt32(ttl)),
+            try DNSUpdate.replaceAddresses(of: name, zone: apex, from: from, to: to, ttl: UInt32(ttl)),
             key: key,
             hmacSHA256: { HMAC.sha256(key: $0, $1) }, now: Int64(WallClock.now()), deadline: .seconds(5))
     }
@@ -143,6 +152,24 @@ private struct Zone {
             for entry in own { if case .address(let address) = entry.data { found.append(("\(server)", address)) } }
         }
         return found.isEmpty ? [(change.server, client.server)] : found
+    }
+}
+
+/// What a name was before it was switched, where only the conductor could ask: without it the way back would be unknown.
+enum SwitchNotes {
+    static func key(_ change: DNSChange) -> String { "\(change.name)/\(change.type)" }
+
+    private static func path(_ paths: AgentPaths) -> String { "\(paths.state)/switched.json" }
+
+    static func load(_ paths: AgentPaths) throws -> [String: [String]] {
+        try DurableFile.load([String: [String]].self, from: path(paths)) ?? [:]
+    }
+
+    /// On disk before the name changes.
+    static func note(_ change: DNSChange, _ addresses: [String], paths: AgentPaths) throws {
+        var notes = try load(paths)
+        notes[key(change)] = addresses
+        try DurableFile.save(notes, to: path(paths))
     }
 }
 
