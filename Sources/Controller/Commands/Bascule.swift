@@ -60,17 +60,24 @@ package struct Bascule: AsyncParsableCommand {
                 try command.run()
             }
             LiveScreen.endAll()
-            Foundation.exit(0)
+            leave(0)
         } catch let status as ExitStatus {
             LiveScreen.endAll()
-            Foundation.exit(status.code)
+            leave(status.code)
         } catch let error as BasculeError {
             LiveScreen.endAll()
             Terminal.fail(error)
-            Foundation.exit(1)
+            leave(1)
         } catch {
             exit(withError: error)
         }
+    }
+
+    /// Ends the process at once. A thread may still be in the middle of a login that nobody waits for any more, and
+    /// `exit` would take OpenSSL's locks from under it: a crash instead of the status.
+    private static func leave(_ status: Int32) -> Never {
+        fflush(nil)
+        _exit(status)
     }
 }
 
