@@ -137,12 +137,15 @@ package final class ControllerTrust: Sendable {
 
     // MARK: - Segments at rest
 
-    private func path(_ id: SegmentID) throws -> String {
+    /// The end of the names of signed segments. An id ends with a node's name, which may be that of a leftover (`.new`).
+    static let ending = ".signed"
+
+    /// Where a segment lies as it was signed.
+    func path(_ id: SegmentID) throws -> String {
         guard !id.rawValue.isEmpty, id.rawValue.utf8.count <= 200, !id.rawValue.contains("/"),
             !id.rawValue.hasPrefix(".")
         else { throw BasculeError(.invalidInput, "this is not a segment's id") }
-        // With an end of its own: an id ends with a node's name, which may be that of a leftover (`.new`).
-        return "\(signed)/\(id.rawValue).signed"
+        return "\(signed)/\(id.rawValue)\(Self.ending)"
     }
 
     /// Keeps a segment as it was signed, before it is journaled.

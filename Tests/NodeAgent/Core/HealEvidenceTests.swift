@@ -77,6 +77,6 @@ import Testing
         let open: SegmentID = "z0"
         house.services.healing.pruneSigned(hasEnded: { $0 != open })
         #expect(house.services.trust.segmentCount == ControllerTrust.keptSegments + 2)
-        for kept in ["s", "z0", "z69"] { #expect(folder.exists("state/segments/\(kept)"), "\(kept)") }
+        for kept in ["s", "z0", "z69"] { #expect(folder.exists("state/segments/\(kept).signed"), "\(kept)") }
     }
 }

@@ -27,20 +27,17 @@ extension ControllerTrust {
     func borneOut() -> Set<DesiredResource> {
         var all: Set<DesiredResource> = []
         for (name, _) in Self.files(paths.manifests) { all.formUnion(manifest(name) ?? []) }
-        for (name, _) in Self.files(paths.signed) {
-            if let segment = try? segment(SegmentID(name)) { all.formUnion(segment.resources) }
-        }
+        for id in segments { if let segment = try? segment(id) { all.formUnion(segment.resources) } }
         return all
     }
 
     /// Takes away signed segments that nothing needs any more; the newest, and those without an end, stay.
     /// - Parameter needed: what the heal set holds, which must stay borne out.
     func pruneSegments(needed: Set<DesiredResource>, hasEnded: (SegmentID) -> Bool) {
-        for (name, _) in Self.files(paths.signed).dropFirst(Self.keptSegments) {
-            let id = SegmentID(name)
+        for id in segments.dropFirst(Self.keptSegments) {
             guard hasEnded(id) else { continue }
             if let segment = try? segment(id), !needed.isDisjoint(with: segment.resources) { continue }
-            unlink("\(paths.signed)/\(name)")
+            if let path = try? path(id) { unlink(path) }
         }
     }
 
@@ -58,7 +55,14 @@ extension ControllerTrust {
     }
 
     /// How many segments are kept as they were signed.
-    var segmentCount: Int { Self.files(paths.signed).count }
+    var segmentCount: Int { segments.count }
+
+    /// Their ids, newest first.
+    private var segments: [SegmentID] {
+        Self.files(paths.signed).compactMap { name, _ in
+            name.hasSuffix(Self.ending) ? SegmentID(String(name.dropLast(Self.ending.count))) : nil
+        }
+    }
 
     /// The files of a folder, newest first, without those that are being written.
     private static func files(_ folder: String) -> [(name: String, time: Double)] {
