@@ -97,11 +97,7 @@ extension FleetSession {
         let asked = asking.map { [$0] } ?? []
         var greeted: Greeted?
         // The holder's connections are made with the fleet's key: a node that obeys the next one already is not held.
-        if !fresh, rotated == nil, !heldInVain.contains(node), let holding = try holding(),
-            let link = await holding.client.borrow(
-                node, address, pins: pins,
-                greeting: try greeting(node, machine: record.machine, key: record.sealingKey))
-        {
+        if !fresh, rotated == nil, let link = try await reached(node, address, pins, record) {
             do {
                 greeted = try await greet(link, asked, patience: .seconds(3))
             } catch let error as BasculeError where error.code == .linkLost {
@@ -124,6 +120,34 @@ extension FleetSession {
         }
         guard let greeted else { throw BasculeError(.defect, "a connection without a greeting", at: place) }
         return greeted
+    }
+
+    /// A held connection: the one that was begun ahead, or one that is borrowed now; nil where none is to be had.
+    private func reached(
+        _ node: NodeName, _ address: HeldAddress, _ pins: [SSHHostKey], _ record: NodeRecord
+    ) async throws -> NodeLink? {
+        if let begun = reaching.removeValue(forKey: node) { return await begun.value }
+        guard !heldInVain.contains(node), let holding = try holding() else { return nil }
+        return await holding.client.borrow(
+            node, address, pins: pins, greeting: try greeting(node, machine: record.machine, key: record.sealingKey))
+    }
+
+    /// Begins to borrow and greet what is held of these nodes, for whoever asks them something later: agents answer
+    /// while the fleet is compiled. What goes wrong is met again, and said, by who asks.
+    package func reach(_ nodes: [NodeName]) {
+        for node in nodes where links[node] == nil && reaching[node] == nil && !heldInVain.contains(node) {
+            guard let record = try? store.node(node), record.machine != nil, (try? rotated(node)) == nil,
+                let holding = try? holding(),
+                let greeting = try? greeting(node, machine: record.machine, key: record.sealingKey)
+            else { continue }
+            reaching[node] = Task {
+                guard let endpoint = try? await endpoint(node), let pins = try? await pins(node) else { return nil }
+                let address = HeldAddress(host: endpoint.host, port: endpoint.port, user: "bascule")
+                let link = await holding.client.borrow(node, address, pins: pins, greeting: greeting)
+                _ = try? await link?.send(patience: .seconds(3))
+                return link
+            }
+        }
     }
 
     /// A connection whose agent said who it is, and the ticket of what was asked with the greeting.

@@ -32,6 +32,8 @@ package actor FleetSession {
     var made: [NodeName: HolderOrder.Entry] = [:]
     /// Nodes whose held connection turned out to be dead.
     var heldInVain: Set<NodeName> = []
+    /// Held connections that were begun before anybody asked for them.
+    var reaching: [NodeName: Task<NodeLink?, Never>] = [:]
     private var labNodes: [ThrowawayNode]?
     private var keyBeingMade: Task<(secret: Secret, publicLine: String), any Error>?
 
@@ -210,6 +212,8 @@ package actor FleetSession {
     package func close() async {
         for link in links.values { await link.close() }
         links = [:]
+        for begun in reaching.values { await begun.value?.close() }
+        reaching = [:]
         await hold()
     }
 }

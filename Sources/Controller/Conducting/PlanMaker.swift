@@ -34,8 +34,9 @@ package struct PlanMaker: Sendable {
 
     package func make() async throws -> Planned {
         let fleet = session.fleet
-        let (compiled, blobs) = try await compile()
         let nodes = session.usedNodes.filter { only?.contains($0) ?? true }
+        await session.reach(nodes)
+        let (compiled, blobs) = try await compile()
         var steps: [Step] = []
         var satisfied: [ResourceID: String] = [:]
         var unreachableResources: [ResourceID: String] = [:]
