@@ -163,6 +163,8 @@ def curve(nodes, hosts, counts, rounds):
         rows.append(limit(f"nothing to do, {count} nodes", median([r[0] for r in runs]), 25, "s", note))
         rows.append(limit(f"controller's memory, {count} nodes", max(r[2] for r in runs), 150, "MiB"))
     with Hostile() as ports:
+        # Known from before they turned hostile, as a node that was taken over is.
+        know(nodes, [(f"h{port}", hosts[0], "127.0.0.1") for port in ports])
         plain, mixed = nodes.apply(fleet(nodes, instances)), nodes.apply(fleet(nodes, instances, ports))
         pairs = []
         for _ in range(rounds):
