@@ -72,19 +72,20 @@ def measure_speed(options, folder, agents):
     """Four settled nodes: nothing to do, near, far and many. Without the long measurements from blank."""
     nodes = Nodes(options.bascule, folder, agents)
     nodes.down()
-    four = ["n1", "n2", "n3", "n4"]
+    # More machines for the agents of the many: every one of a machine hears of every login there.
+    names = [f"n{i}" for i in range(1, 5 if options.only == "speed" else 9)]
     try:
-        nodes.up(*four)
-        nodes.warm(*four)
-        nodes.bootstrap(*four)
-        engine.settle(nodes, four)
+        nodes.up(*names)
+        nodes.warm(*names)
+        nodes.bootstrap(*names)
+        engine.settle(nodes, names)
         rows = []
         if options.only != "scale":
             say("nothing to do")
-            rows += engine.nothing_to_do(nodes, four, options.idle_rounds)
+            rows += engine.nothing_to_do(nodes, names[:4], options.idle_rounds)
         if options.only != "speed":
             say("many nodes")
-            rows += scale.curve(nodes, four, [int(n) for n in options.nodes.split(",")], options.rounds)
+            rows += scale.curve(nodes, names, [int(n) for n in options.nodes.split(",")], options.rounds)
         return rows
     finally:
         nodes.down()

@@ -23,6 +23,7 @@ final class HealLoop {
     private var nextTick = 0.0
     private var nextRescan = 0.0
     private var nextConnect = 0.0
+    private var sessionsDue = Double.infinity
     /// Lanes with a thread of their own at work.
     private let busy = Busy()
 
@@ -30,6 +31,9 @@ final class HealLoop {
     private static let tick = 3.0
     /// Seconds between two looks at everything, should a signal ever have been missed.
     private static let rescan = 300.0
+    /// Seconds from a login's first sign to a look at the sessions: less than any session lasts, and enough for all that
+    /// logind writes of it, and of others that begin at once. What drifts meanwhile looks by itself.
+    private static let sessionsPause = 0.05
     private static let sessionsKey = "\u{0}sessions"
     private static let accountsKey = "\u{0}accounts"
 
@@ -60,6 +64,7 @@ final class HealLoop {
                 nextTick = now + Self.tick
                 look(at: now)
             }
+            if now >= sessionsDue { sessionsChanged() }
             if signals == nil, now >= nextConnect { connect(now) }
             arm(now)
             work(now)
@@ -76,17 +81,16 @@ final class HealLoop {
         var next = min(nextTick, due)
         if signals == nil { next = min(next, nextConnect) }
         if !isArmed { next = min(next, lastArmed + 0.2) }
+        next = min(next, sessionsDue)
         var open = [pollfd(fd: healing.wake.reading, events: Int16(POLLIN), revents: 0)]
         open.append(pollfd(fd: watch?.descriptor ?? -1, events: Int16(POLLIN), revents: 0))
         open.append(pollfd(fd: signals?.descriptor ?? -1, events: Int16(POLLIN), revents: 0))
         open.append(pollfd(fd: filter?.descriptor ?? -1, events: Int16(POLLIN), revents: 0))
         guard poll(&open, nfds_t(open.count), Int32(max(0, min(10, next - now)) * 1000) + 1) > 0 else { return }
         if open[0].revents != 0 { healing.wake.drain() }
-        if open[1].revents != 0 {
-            // A file that is being written tells several times: a moment brings it all at once.
-            usleep(10_000)
-            takeFileNews()
-        }
+        // A file that is being written tells several times, and so does a unit: a moment brings it all at once.
+        if open[1].revents != 0 || open[2].revents != 0 { usleep(10_000) }
+        if open[1].revents != 0 { takeFileNews() }
         if open[2].revents != 0 { takeUnitNews() }
         if open[3].revents != 0, filter?.hasNews() ?? false { mark(firewalls) }
     }
@@ -97,7 +101,7 @@ final class HealLoop {
         var ids: Set<ResourceID> = []
         for key in news.keys {
             switch key {
-            case Self.sessionsKey: sessionsChanged()
+            case Self.sessionsKey: sessionsDue = min(sessionsDue, WallClock.monotonic() + Self.sessionsPause)
             case Self.accountsKey:
                 // Who owns a file is a name: with the accounts every owner may be another.
                 ids.formUnion(owned())
@@ -118,6 +122,7 @@ final class HealLoop {
     }
 
     private func sessionsChanged() {
+        sessionsDue = .infinity
         healing.state.withLock { state in
             let before = state.sessions.open
             state.sessions.look(at: WallClock.now())

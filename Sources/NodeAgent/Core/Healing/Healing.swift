@@ -75,7 +75,7 @@ package final class Healing: Sendable {
         let isForged = self.trust.map { !needed.isEmpty && !needed.isSubset(of: $0.borneOut()) } ?? false
         if isForged { set.disown() }
         var first = State(
-            set: set, sessions: LoginSessions(open: LoginSessions.present()),
+            set: set, sessions: .now(),
             budget: HealBudget(settings, now: WallClock.monotonic()))
         DriftNotes.load(paths.drift, into: &first)
         first.dirty = Set(set.entries.keys)

@@ -18,10 +18,23 @@ struct LoginSessions {
     /// When those that ended of late did, seconds since 1970.
     private(set) var ended: [String: Double] = [:]
 
+    /// What each session's file said when it was last read.
+    private var read: [String: Entry] = [:]
+
     init(open: Set<String> = []) { self.open = open }
 
+    /// Who is there now, of whom nothing was known before.
+    static func now() -> LoginSessions {
+        var sessions = LoginSessions()
+        sessions.open = sessions.present()
+        return sessions
+    }
+
+    /// Looks who is there now.
+    mutating func look(at now: Double) { look(at: now, present()) }
+
     /// Notes who is there now.
-    mutating func look(at now: Double, _ present: Set<String> = LoginSessions.present()) {
+    mutating func look(at now: Double, _ present: Set<String>) {
         for gone in open.subtracting(present) { ended[gone] = now }
         for back in present { ended[back] = nil }
         ended = ended.filter { now - $0.value < 86_400 }
@@ -45,17 +58,37 @@ struct LoginSessions {
         return (sessions.compactMap { ended[$0] }.max() ?? -.infinity) + grace
     }
 
-    /// The sessions of people on this node now.
-    static func present() -> Set<String> {
-        guard let names = names(in: directory) else { return terminals() }
-        let own = installations()
-        return Set(
-            names.filter { name in
-                guard !own.contains(name), let bytes = try? DurableFile.read("\(directory)/\(name)") else {
-                    return false
-                }
-                return isPerson(String(decoding: bytes, as: UTF8.self))
-            })
+    /// A session's file as it was read: logind puts another in its place with every change.
+    private struct Entry {
+        var inode: ino_t
+        var changed: timespec
+        var isPerson: Bool
+
+        func isOf(_ status: stat) -> Bool {
+            inode == status.st_ino && changed.tv_sec == status.st_mtim.tv_sec
+                && changed.tv_nsec == status.st_mtim.tv_nsec
+        }
+    }
+
+    /// The sessions of people on this node now. Only files that changed are read: every login changes one of them a few
+    /// times, and there may be many.
+    private mutating func present() -> Set<String> {
+        guard let names = Self.names(in: Self.directory) else { return Self.terminals() }
+        let own = Self.installations()
+        var entries: [String: Entry] = [:]
+        for name in names where !own.contains(name) {
+            let path = "\(Self.directory)/\(name)"
+            var status = stat()
+            guard stat(path, &status) == 0 else { continue }
+            if let known = read[name], known.isOf(status) {
+                entries[name] = known
+            } else if let bytes = try? DurableFile.read(path) {
+                let isPerson = Self.isPerson(String(decoding: bytes, as: UTF8.self))
+                entries[name] = Entry(inode: status.st_ino, changed: status.st_mtim, isPerson: isPerson)
+            }
+        }
+        read = entries
+        return Set(entries.filter(\.value.isPerson).keys)
     }
 
     /// Sessions in which the controller put the agent here: they are not somebody's. Gone after a boot, as their names.
