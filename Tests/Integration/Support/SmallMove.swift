@@ -126,6 +126,23 @@ struct SmallMove {
         #expect(edge.status == 1, "the edge's part is gone", sourceLocation: location)
     }
 
+    /// Waits until a node `old` that was just booted serves as it did before.
+    func settle() async throws {
+        let serves = try await eventually(within: 30, every: .milliseconds(100)) {
+            guard
+                try await scene.run("old", "dig", "+short", "+time=1", "+tries=1", "@\(address)", Self.domain).text
+                    .contains(".")
+            else { return false }
+            return try await Command.run(
+                [
+                    try #require(Program.path), "journey", "run", "\(scene.folder)/journeys/notes.yaml", "--url",
+                    "https://\(Self.domain)", "--name-server", address, "--insecure",
+                ], environment: scene.environment()
+            ).status == 0
+        }
+        #expect(serves, "the old world serves again after its boot")
+    }
+
     // MARK: - What the conductor says
 
     /// What the conductor does now, from its own console.
@@ -213,7 +230,7 @@ struct SmallMove {
         printf 'bind 127.0.0.1 %s\nprotected-mode yes\nrequirepass keeps\nuser app on >serves ~* &* +@all -@admin\nmaxmemory-policy noeviction\n' $address > /etc/redis/own.conf
         chown redis:redis /etc/redis/own.conf
         grep -qx 'include /etc/redis/own.conf' /etc/redis/redis.conf || echo 'include /etc/redis/own.conf' >> /etc/redis/redis.conf
-        systemctl enable -q redis-server nginx named; systemctl restart redis-server
+        systemctl enable -q postgresql redis-server nginx named; systemctl restart redis-server
         until redis-cli -a keeps --no-auth-warning ping 2>/dev/null | grep -q PONG; do sleep 0.05; done
         for n in $(seq 50); do echo "SET session:$n value-$n"; done | redis-cli -a keeps --no-auth-warning > /dev/null
         cat > /etc/systemd/system/notes.service <<END
