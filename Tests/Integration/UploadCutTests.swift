@@ -66,7 +66,7 @@ extension OnNodes {
                 let proxy = try Running(
                     [
                         "/usr/bin/python3", "\(Program.checkout)/Tests/Support/faults/cut-proxy.py", "\(port)",
-                        node.address, "22", "1.2",
+                        node.address, "22", "600",
                     ], environment: [:])
                 defer { proxy.kill9() }
                 let key = try #require(node.hostKeys.first { $0.hasPrefix("ssh-ed25519") })
@@ -83,6 +83,8 @@ extension OnNodes {
                 try await Task.sleep(for: .milliseconds(300))
                 let run = try upgrade(large, file: "cut.yaml")
                 try await uploading(run)
+                // Both ends of the line are closed when the proxy goes.
+                proxy.kill9()
                 #expect(try await run.ended(within: 60) == 1, "\(run.output)")
                 #expect(
                     run.output.contains("[ssh-disconnected]") || run.output.contains("[link-lost]"), "\(run.output)")
