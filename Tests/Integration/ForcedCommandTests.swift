@@ -63,7 +63,7 @@ extension OnNodes {
             #expect(
                 try await scene.shell(
                     "n1", "stat -c '%U %a' /etc/bascule/authorized_keys; sed 's/ssh-.*//' /etc/bascule/authorized_keys")
-                    == "root 644\nrestrict,command=\"/usr/local/lib/bascule/bascule-agent connect\"")
+                    == "root 644\nrestrict,command=\"exec /usr/local/lib/bascule/bascule-agent connect\"")
         }
 
         /// The sandbox of the unit is one that packages, accounts, packet filter, kernel settings and timers live with.

@@ -28,7 +28,7 @@ enum AuthorizedKeys {
             let others = lines.filter { !$0.contains(" \(word) ") }
             let replaced = others.filter { $0.hasSuffix(" bascule:controller") }.map {
                 let key = $0.split(separator: " ").suffix(3).prefix(2).joined(separator: " ")
-                return "restrict,command=\"\(AgentPaths.program) refuse\" \(key) bascule:replaced"
+                return "restrict,command=\"exec \(AgentPaths.program) refuse\" \(key) bascule:replaced"
             }
             let former = others.filter { $0.hasSuffix(" bascule:replaced") } + replaced
             lines =
@@ -41,13 +41,13 @@ enum AuthorizedKeys {
         return lines
     }
 
-    /// The forced command tells the agent which key logged in.
+    /// The forced command tells the agent which key logged in. `exec`, as a shell that waits is a process too many.
     private static func line(_ publicKey: String, command: String, purpose: String) throws -> String {
         let words = publicKey.split(separator: " ")
         guard words.count >= 2, words[0].hasPrefix("ssh-") || words[0].hasPrefix("ecdsa-"), !publicKey.contains("\n"),
             !publicKey.contains("\""), !command.contains("\"")
         else { throw BasculeError(.invalidInput, "this is not a public key line") }
-        return "restrict,command=\"\(command)\" \(words[0]) \(words[1]) bascule:\(purpose)"
+        return "restrict,command=\"exec \(command)\" \(words[0]) \(words[1]) bascule:\(purpose)"
     }
 
     /// Locks out all keys whose purpose begins so.
