@@ -18,7 +18,7 @@ final class Soak {
     var item = 0
     private var log: [String] = []
     private let start = ContinuousClock.now
-    private let canary: String
+    let canary: String
 
     init(scene: Scene, seed: UInt64) {
         self.scene = scene
@@ -32,10 +32,7 @@ final class Soak {
         let end = ContinuousClock.now + .seconds(minutes * 60)
         var counts: [String: Int] = [:]
         do {
-            try scene.write("key.conf", "key = {{key}}\nend\n")
-            try declare()
-            try await scene.bascule("secret", "set", "CANARY", stdin: "\(canary)\n")
-            try await settle()
+            try await prepare()
             while ContinuousClock.now < end {
                 let action = Action.allCases.randomElement(using: &random) ?? .apply
                 counts[action.rawValue, default: 0] += 1
@@ -52,6 +49,14 @@ final class Soak {
         }
         let all = counts.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
         print("soak: SEED=\(random.seed) clean, \(counts.values.reduce(0, +)) actions: \(all)")
+    }
+
+    /// Brings the fleet to where the trouble begins.
+    func prepare() async throws {
+        try scene.write("key.conf", "key = {{key}}\nend\n")
+        try declare()
+        try await scene.bascule("secret", "set", "CANARY", stdin: "\(canary)\n")
+        try await settle()
     }
 
     func note(_ what: String) {
@@ -116,7 +121,7 @@ final class Soak {
         throw Violation(description: "it does not converge:\n\(said.joined(separator: "\n----\n"))")
     }
 
-    private func expectInvariants() async throws {
+    func expectInvariants() async throws {
         for node in nodes {
             let expected = (0..<Self.files).map { "file \($0)\nitem \(item)\nend \(item)" }.joined(separator: "\n")
             let found = try await scene.shell(
