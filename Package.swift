@@ -76,6 +76,11 @@ let agent: [Target] = [
     ),
 ]
 
+/// Belongs to test programs under the thread sanitizer (`make sanitize`) and to nothing else.
+let isThreadSanitized = Context.environment["BASCULE_SANITIZE"] == "thread"
+let threadSanitizer: [Target] =
+    isThreadSanitized ? [.target(name: "ThreadSanitizerSupport", path: "Tests/Support/ThreadSanitizer")] : []
+
 let suites: [Target] = [
     tests(
         "BasculeConductingTests", "Tests/Controller/Conducting",
@@ -112,7 +117,9 @@ let suites: [Target] = [
     tests(
         "BasculePlanningTests", "Tests/Controller/Planning",
         ["BasculeModel", "BasculeFleet", "BasculeCatalogue", "BasculePlanning", "BasculeCrypto"]),
-    tests("FuzzCorpusTests", "Tests/Fuzz/Suite", ["BasculeFuzzTargets"]),
+    tests(
+        "FuzzCorpusTests", "Tests/Fuzz/Suite",
+        ["BasculeFuzzTargets"] + (isThreadSanitized ? ["ThreadSanitizerSupport"] : [])),
     tests(
         "BasculeCommandsTests", "Tests/Controller/Commands",
         ["BasculeModel", "BasculeFleet", "BasculeConducting", "BasculeCommands"]),
@@ -144,5 +151,5 @@ let package = Package(
         .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     ],
-    targets: shared + controller + agent + [fuzzTargets] + (isFuzzing ? fuzzing : suites)
+    targets: shared + controller + agent + [fuzzTargets] + threadSanitizer + (isFuzzing ? fuzzing : suites)
 )
