@@ -155,14 +155,17 @@ extension OnNodes {
                         node, "cat /srv/it/d*/f*.conf | grep -c '^item = 0$'; stat -c '%U %a' /srv/it/d0/f0.conf")
                         == "20\nsvc0 640")
             }
+            #expect(
+                rollback.text.contains("unit:it0.service") && rollback.text.contains("runs with it"), "\(rollback.all)")
+            let renewed = try await scene.shell(
+                "d13", "systemctl show -p MainPID --value it0.service it1.service | xargs"
+            ).split(separator: " ")
+            #expect(renewed.count == 2 && renewed[0] != new[0] && renewed[1] == new[1], "\(after) → \(renewed)")
+            let history = try await scene.bascule("history")
+            #expect(history.text.contains("as before segment"), "\(history.text)")
             try declare()
             let drift = try await scene.bascule("drift")
-            // The file is back; the process still runs the newer one, which is a difference like any other.
-            #expect(
-                drift.status == 2 && drift.text.contains("2 steps") && drift.text.contains("restart unit it0.service"),
-                "\(drift.text)")
-            try await converge()
-            #expect(try await scene.bascule("drift").status == 0)
+            #expect(drift.status == 0, "\(drift.text)")
         }
     }
 }

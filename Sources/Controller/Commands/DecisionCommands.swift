@@ -109,8 +109,9 @@ struct RollbackCommand: AsyncParsableCommand {
                 else { continue }
                 for (id, what) in results.sorted(by: { $0.key < $1.key }) {
                     Terminal.say("  \(id)  \(Terminal.escape(what))")
-                    if what != "restored" { failed += 1 }
+                    if what.hasPrefix("not ") { failed += 1 }
                 }
+                try? await session.collectEvents(segment.node, newest: .max)
             } catch let error as BasculeError where error.code == "unknown-segment" {
                 // It changed nothing there.
             }

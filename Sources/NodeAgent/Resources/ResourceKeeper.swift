@@ -122,6 +122,31 @@ package enum ResourceKeeper {
         }
     }
 
+    /// Has running units run with files that were put back behind their backs.
+    /// - Parameters:
+    ///   - resources: what the node should be; only its units count, and of them those that read one of `paths`.
+    ///   - paths: files, each absolute, that have another content now.
+    /// - Returns: what became of each such unit; where that is bad, beginning with `not `.
+    package static func renew(
+        _ resources: [DesiredResource], reading paths: Set<String>, _ context: NodeContext
+    ) -> [ResourceID: String] {
+        var results: [ResourceID: String] = [:]
+        for desired in resources {
+            guard case .unit(let spec) = desired.resource, spec.state == .running, !UnitKeeper.isTemplate(spec.name),
+                (UnitKeeper.restartFiles(spec) + spec.reloadOn).contains(where: { read in
+                    paths.contains { $0 == read || $0.hasPrefix(read.hasSuffix("/") ? read : read + "/") }
+                })
+            else { continue }
+            do {
+                try UnitKeeper.apply([spec], context)
+                results[desired.id] = "runs with it"
+            } catch {
+                results[desired.id] = "not started anew: \(BasculeError.wrapping(error, "unexpected").message)"
+            }
+        }
+        return results
+    }
+
     /// Puts right what a crash of the agent may have left behind. To be called when the agent starts.
     package static func repair(_ context: NodeContext) throws { try PolicyRC.repair() }
 }

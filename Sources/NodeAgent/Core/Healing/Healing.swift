@@ -268,17 +268,26 @@ package final class Healing: Sendable {
             wake.ring()
         }
         quiet(ids)
-        let results = try body()
-        state.withLock { state in
-            state.set.undo(segment, ids.filter { results[$0] == "restored" })
+        var results = try body()
+        let restored = ids.filter { results[$0] == "restored" }
+        let (kept, paths) = state.withLock { state -> ([DesiredResource], Set<String>) in
+            let changed = restored.compactMap { state.set.entries[$0] }
+            state.set.undo(segment, restored)
             // The fleet file says something else again: the next apply tells what holds.
             state.set.manifest = nil
             save(&state)
+            let both = changed + restored.compactMap { state.set.entries[$0] }
+            return (
+                state.set.entries.values.map(\.desired),
+                Set(both.flatMap { ResourceKeeper.paths(of: $0.desired.resource) })
+            )
         }
+        // A unit that the segment itself changed was restored; what reads its files has to hear of them, too.
+        results.merge(ResourceKeeper.renew(kept, reading: paths, context())) { $0 == "restored" ? $1 : $0 }
         tell([
             AgentEvent(
                 sequence: 0, time: 0, kind: .undone,
-                text: "\(results.values.count { $0 == "restored" }) resources are as before segment \(segment)")
+                text: "\(restored.count) resources are as before segment \(segment)")
         ])
         return results
     }
