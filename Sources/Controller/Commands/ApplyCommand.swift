@@ -39,7 +39,11 @@ struct ApplyCommand: AsyncParsableCommand {
                 nil, view, note: "the migration that an earlier run began was rolled back; the old system serves",
                 status: RunOutcome.rolledBack.exitStatus)
         }
-        var planned = try await PlanMaker(session: session, maxDeletes: caps.maxDeletes).make()
+        var maker = PlanMaker(session: session, maxDeletes: caps.maxDeletes)
+        // Nobody reads this plan first, and no migration needs all nodes at once: silent ones hold nobody up.
+        if yes, planFile == nil, session.fleet.migration == nil { maker.patience = .seconds(2) }
+        var planned = try await maker.make()
+        let earlier = try await goAhead(&planned, maker, runner, session, view)
         for line in ClockSkew.lines(await session.clockSkews) { view.observer(.note(line)) }
         if let planFile {
             planned.plan = try PlanFile.read(planFile, session: session)
@@ -53,9 +57,11 @@ struct ApplyCommand: AsyncParsableCommand {
         if planned.plan.steps.isEmpty {
             view.finish()
             await runner.handOver(planned)
-            await BackupReport.afterApply(session, changed: false)
+            await BackupReport.afterApply(session, changed: (earlier?.report.count(.done) ?? 0) > 0)
             await session.close()
-            if output.json {
+            if let earlier {
+                try finish(earlier.report, view, plan: earlier.plan)
+            } else if output.json {
                 try Terminal.json(["event": "ended", "outcome": "converged"])
             } else {
                 PlanView(plan: planned.plan).render().forEach { Terminal.say($0) }
@@ -72,13 +78,56 @@ struct ApplyCommand: AsyncParsableCommand {
             }
         }
         view.expect(planned.plan)
-        let report = try await execute(runner, session, &planned)
+        var report = try await execute(runner, session, &planned)
+        if let earlier {
+            report = earlier.report.followed(by: report)
+            planned.plan.steps += earlier.plan.steps
+        }
         await BackupReport.afterApply(session, changed: report.count(.done) > 0)
         await session.close()
         view.finish()
         try finish(report, view, plan: planned.plan)
         // The others converged; the fleet has not.
         if !planned.unreachable.isEmpty { throw ExitStatus(code: 1) }
+    }
+
+    /// What was carried out while some nodes were still silent.
+    private struct Earlier {
+        var plan: Plan
+        var report: RunReport
+    }
+
+    /// Carries out what the nodes that have answered need, where others have not; then `planned` is what is left. A plan
+    /// that deletes, or makes nodes, waits for all of them: its cap and its order are for the whole.
+    private func goAhead(
+        _ planned: inout Planned, _ maker: PlanMaker, _ runner: Runner, _ session: FleetSession, _ view: RunView
+    ) async throws -> Earlier? {
+        guard !planned.late.isEmpty else { return nil }
+        var rest = PlanMaker(session: session, maxDeletes: caps.maxDeletes)
+        rest.asked = planned.asked
+        let deletes = planned.plan.steps.contains { step in
+            if case .converge(let items) = step.action {
+                items.contains { $0.change?.action == .delete }
+            } else {
+                false
+            }
+        }
+        guard !planned.plan.steps.isEmpty, !deletes, !planned.plan.phases.contains(.provision) else {
+            planned = try await rest.make()
+            return nil
+        }
+        let late = planned.late.map(\.rawValue).joined(separator: ", ")
+        view.observer(.note("no answer yet from \(late): the others go ahead"))
+        try session.store.save(planned.plan)
+        view.expect(planned.plan)
+        let report = try await runner.run(planned)
+        let first = planned
+        rest = PlanMaker(session: session, only: first.late, maxDeletes: caps.maxDeletes)
+        rest.asked = first.asked
+        planned = try await rest.make()
+        planned.plan.satisfied.merge(first.plan.satisfied) { $1 }
+        planned.unreachable.merge(first.unreachable) { $1 }
+        return Earlier(plan: first.plan, report: report)
     }
 
     /// Blank nodes are planned again once they are there: what was approved must cover what is then found.

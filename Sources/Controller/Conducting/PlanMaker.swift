@@ -16,6 +16,10 @@ package struct Planned: Sendable {
     package var lease: MigrationLease?
     /// Nodes that could not be reached: their steps are missing, and why.
     package var unreachable: [NodeName: BasculeError]
+    /// Nodes that have not answered yet, where not all were waited for: their steps are missing, too.
+    package var late: [NodeName] = []
+    /// What the nodes were asked; their answers serve the plan that is made with `PlanMaker.asked`.
+    package var asked = PlanMaker.Questions()
 }
 
 /// Makes plans: compiles the fleet, has every agent observe, compares. Changes nothing on any node but the agent's own
@@ -27,6 +31,17 @@ package struct PlanMaker: Sendable {
 
     /// How many resources may be deleted this once; nil for the fleet's own cap.
     package let maxDeletes: Int?
+
+    /// How long silent nodes are waited for at least, once others have answered; nil: until their own deadline.
+    package var patience: Duration?
+    /// What an earlier plan of this command asked already.
+    package var asked = Questions()
+
+    /// Nodes that are being asked, or were: a silent one is waited for by whoever needs it, and by nobody else.
+    package struct Questions: Sendable {
+        fileprivate var tasks: [NodeName: Task<Seen, Never>] = [:]
+        package init() {}
+    }
 
     package init(session: FleetSession, only: [NodeName]? = nil, maxDeletes: Int? = nil) {
         (self.session, self.only, self.maxDeletes) = (session, only, maxDeletes)
@@ -41,7 +56,8 @@ package struct PlanMaker: Sendable {
         var satisfied: [ResourceID: String] = [:]
         var unreachableResources: [ResourceID: String] = [:]
         var lost: [NodeName: BasculeError] = [:]
-        let observations = await observe(nodes, compiled)
+        let questions = ask(nodes, compiled)
+        let observations = await answers(nodes, questions)
         for node in nodes {
             switch observations[node] {
             case .failure(let error)?: lost[node] = error
@@ -70,7 +86,9 @@ package struct PlanMaker: Sendable {
             id: PlanID(RandomBytes.identifier()), fleet: fleet.name, topology: fleet.activeTopology.rawValue,
             revision: session.revision, created: now,
             steps: steps, satisfied: satisfied, unreachable: unreachableResources, migration: migration?.outline)
-        return Planned(plan: plan, compiled: compiled, blobs: blobs, lease: migration?.lease, unreachable: lost)
+        return Planned(
+            plan: plan, compiled: compiled, blobs: blobs, lease: migration?.lease, unreachable: lost,
+            late: nodes.filter { observations[$0] == nil }, asked: questions)
     }
 
     /// The fleet as resources, with the sources of the apps packed.
@@ -104,23 +122,50 @@ package struct PlanMaker: Sendable {
         return (compiled, blobs)
     }
 
-    /// All resources of all nodes, one round trip a node, all nodes at once. nil where a node has no agent yet.
-    private func observe(_ nodes: [NodeName], _ compiled: Compiled) async -> [NodeName: Result<
-        [Observation]?, BasculeError
-    >] {
-        await withTaskGroup(of: Seen.self) { group in
-            for node in nodes {
-                group.addTask { await look(node, compiled) }
-            }
-            var found: [NodeName: Result<[Observation]?, BasculeError>] = [:]
-            for await seen in group { found[seen.node] = seen.result }
-            return found
+    /// Asks all nodes for all their resources at once, one round trip a node.
+    private func ask(_ nodes: [NodeName], _ compiled: Compiled) -> Questions {
+        var questions = asked
+        for node in nodes where questions.tasks[node] == nil {
+            questions.tasks[node] = Task { await look(node, compiled) }
         }
+        return questions
     }
 
-    /// A struct and a function of its own, not a tuple and a closure with `catch`: the optimiser of Swift 6.3 makes a
-    /// task group of those crash.
-    private struct Seen: Sendable {
+    /// What the nodes answered; nil as success where a node has no agent yet. With patience, those that are silent long
+    /// after the others are left out: for three times as long as the slowest of the others took.
+    private func answers(
+        _ nodes: [NodeName], _ questions: Questions
+    ) async -> [NodeName: Result<[Observation]?, BasculeError>] {
+        var found: [NodeName: Result<[Observation]?, BasculeError>] = [:]
+        guard let patience, nodes.count > 1 else {
+            for node in nodes { found[node] = await questions.tasks[node]?.value.result }
+            return found
+        }
+        let (news, teller) = AsyncStream.makeStream(of: Seen?.self)
+        for task in nodes.compactMap({ questions.tasks[$0] }) { Task { teller.yield(await task.value) } }
+        let clock = Task {
+            while (try? await Task.sleep(for: .milliseconds(100))) != nil { teller.yield(nil) }
+        }
+        defer {
+            clock.cancel()
+            teller.finish()
+        }
+        let start = ContinuousClock.now
+        var slowest = Duration.zero
+        for await seen in news {
+            if let seen {
+                found[seen.node] = seen.result
+                if case .success = seen.result { slowest = .now - start }
+                if found.count == nodes.count { break }
+            } else if slowest > .zero, .now - start > max(patience, slowest * 3) {
+                break
+            }
+        }
+        return found
+    }
+
+    /// What came of asking a node. A type of its own, as an optimized build (Swift 6.3) damages such a tuple in a task.
+    fileprivate struct Seen: Sendable {
         var node: NodeName
         var result: Result<[Observation]?, BasculeError>
     }

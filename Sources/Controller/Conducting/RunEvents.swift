@@ -44,6 +44,16 @@ package struct RunReport: Sendable {
     /// Where it stopped, for people; nil where it came to its end.
     package var reason: String?
 
+    /// This run and one that followed it in the same command, told as one.
+    package func followed(by next: RunReport) -> RunReport {
+        var both = next
+        both.results.merge(results) { $1 }
+        both.seconds += seconds
+        if outcome != .converged, next.outcome == .converged { both.outcome = outcome }
+        both.reason = reason ?? next.reason
+        return both
+    }
+
     package func count(_ status: StepResult.Status) -> Int { results.values.count { $0.status == status } }
 
     /// The share of steps that did exactly what the plan said, from 0 to 1; nil where none was exact.

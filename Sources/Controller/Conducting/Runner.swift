@@ -70,7 +70,7 @@ package struct Runner: Sendable {
     /// A node that is out of reach goes on with what it had; the next apply tells it.
     package func handOver(_ planned: Planned) async {
         guard planned.plan.revision == session.revision else { return }
-        let nodes = session.usedNodes.filter { planned.unreachable[$0] == nil }
+        let nodes = session.usedNodes.filter { planned.unreachable[$0] == nil && !planned.late.contains($0) }
         await withTaskGroup(of: Void.self) { group in
             for node in nodes {
                 group.addTask { await handOver(planned.compiled.resources[node] ?? [], to: node) }
