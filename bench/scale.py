@@ -166,15 +166,18 @@ def curve(nodes, hosts, counts, rounds):
         # Known from before they turned hostile, as a node that was taken over is.
         know(nodes, [(f"h{port}", hosts[0], "127.0.0.1") for port in ports])
         plain, mixed = nodes.apply(fleet(nodes, instances)), nodes.apply(fleet(nodes, instances, ports))
+        # Another file is another manifest, which the first apply of it hands over to everybody: not what is measured.
+        measured(plain, environment)
+        alone = [measured(plain, environment)[0] for _ in range(rounds)]
+        measured(mixed, environment, status=(1,))
         pairs = []
-        for _ in range(rounds):
-            alone = measured(plain, environment)[0]
+        for before in alone:
             seconds, _, memory, said = measured(mixed, environment, status=(1,))
             named = sum(f"h{port} is out of reach" in said for port in ports)
             if named != len(ports):
                 raise Failure(f"{named} of {len(ports)} hostile peers were named\n{said[:3000]}")
-            say(f"  with {len(ports)} hostile peers: {seconds:.2f} s, without {alone:.2f} s, {memory:.0f} MiB")
-            pairs.append((seconds, alone))
+            say(f"  with {len(ports)} hostile peers: {seconds:.2f} s, without {before:.2f} s, {memory:.0f} MiB")
+            pairs.append((seconds, before))
     # Their deadline is 15 s: where all others are done before it, it is what is waited for.
     ratio = median([with_them / max(alone, 16) for with_them, alone in pairs])
     rows.append(limit(
