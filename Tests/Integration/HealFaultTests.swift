@@ -65,8 +65,11 @@ extension OnNodes {
             let run = try scene.begin("apply", "--yes")
             let path = try await scene.shell(
                 "a",
-                "until f=$(grep -l 'item 2' /srv/f17/*.conf | head -1); [ -n \"$f\" ]; do :; done; echo mine > $f; echo $f"
-            )
+                // Others are done after it, so that its own step has looked at it again.
+                """
+                until f=$(grep -l 'item 2' /srv/f17/*.conf); [ $(echo $f | wc -w) -ge 4 ]; do :; done
+                set -- $f; echo mine > $1; echo $1
+                """)
             #expect(try await run.ended(within: 120) == 0, "\(run.output)")
             let whole = try await eventually(within: 2) {
                 try await scene.run("a", "grep", "-q", "item 2", path).status == 0

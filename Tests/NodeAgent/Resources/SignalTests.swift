@@ -16,6 +16,18 @@ struct SignalTests {
         ] as [(String, String?)])
     func unitPaths(path: String, expected: String?) { #expect(UnitPath.name(path) == expected) }
 
+    @Test(arguments: [
+        "nginx.service", "postgresql@15-main.service", "dev-disk-by\\x2did.mount", "9p.service", "a_b.timer",
+    ])
+    func aUnitsPathNamesIt(unit: String) { #expect(UnitPath.name(UnitPath.path(unit)) == unit) }
+
+    @Test func aUnitsPathIsSystemdsOwn() {
+        #expect(
+            UnitPath.path("postgresql@15-main.service")
+                == "/org/freedesktop/systemd1/unit/postgresql_4015_2dmain_2eservice")
+        #expect(UnitPath.path("9p.service") == "/org/freedesktop/systemd1/unit/_39p_2eservice")
+    }
+
     /// A call is no signal; made one by its type, it tells where it is from.
     @Test func theHeaderIsRead() throws {
         var bytes = DBusWriter.call(

@@ -65,8 +65,8 @@ final class HealLoop {
                 look(at: now)
             }
             if now >= sessionsDue { sessionsChanged() }
-            if signals == nil, now >= nextConnect { connect(now) }
             arm(now)
+            if signals == nil, now >= nextConnect { connect(now) }
             work(now)
             healing.saveIfNeeded()
             wait()
@@ -145,7 +145,7 @@ final class HealLoop {
 
     private func connect(_ now: Double) {
         nextConnect = now + 2
-        guard let made = try? SystemdSignals() else { return }
+        guard let made = try? SystemdSignals(of: Set(unitOwners.keys)) else { return }
         signals = made
         mark(unitOwners.values.reduce(into: []) { $0.formUnion($1) })
     }
@@ -185,6 +185,8 @@ final class HealLoop {
             if case .firewall = desired.resource { firewalls.insert(desired.id) }
             if let server = desired.resource.postgresServer { servers[server, default: []].insert(desired.id) }
         }
+        // Others than before are told of from now on; connecting looks at all of them once.
+        if let told = signals?.units, told != Set(unitOwners.keys) { (signals, nextConnect) = (nil, 0) }
         watch?.watch(paths)
         // What changed between its joining and its watch has told nobody.
         let known = armed

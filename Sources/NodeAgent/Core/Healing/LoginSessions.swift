@@ -116,13 +116,14 @@ struct LoginSessions {
 
     /// Whether a session's file tells of somebody who is logged in.
     static func isPerson(_ text: String) -> Bool {
-        var values: [Substring: Substring] = [:]
-        for line in text.split(separator: "\n") {
-            let parts = line.split(separator: "=", maxSplits: 1)
-            if parts.count == 2 { values[parts[0]] = parts[1] }
+        var (name, isUsers, isClosing): (Substring.UTF8View?, Bool, Bool) = (nil, true, false)
+        for line in text.utf8.split(separator: 10) {
+            if line.starts(with: "USER=".utf8) { name = line.dropFirst(5) }
+            if line.starts(with: "CLASS=".utf8) { isUsers = line.starts(with: "CLASS=user".utf8) }
+            if line.starts(with: "STATE=".utf8) { isClosing = line.elementsEqual("STATE=closing".utf8) }
         }
-        guard values["CLASS"]?.hasPrefix("user") ?? true, let user = values["USER"] else { return false }
-        return user != AgentPaths.user && values["STATE"] != "closing"
+        guard isUsers, let name else { return false }
+        return !isClosing && !name.elementsEqual(AgentPaths.user.utf8)
     }
 
     private static func names(in directory: String) -> [String]? {

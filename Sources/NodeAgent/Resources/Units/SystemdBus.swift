@@ -10,11 +10,14 @@ final class SystemdBus {
     private var serial = 0
     private let deadline: Deadline
 
-    /// Connects to systemd's private socket (root only), or through the system bus where that is missing.
-    init(deadline: Deadline = .seconds(10)) throws {
+    /// Connects to systemd's private socket (root only), or through the system bus where that is missing or
+    /// `filtering` is asked for: only the system bus lets a listener say what it wants to hear.
+    init(filtering: Bool = false, deadline: Deadline = .seconds(10)) throws {
         self.deadline = deadline
-        isPrivate = FileIdentity(path: "/run/systemd/private") != nil
-        let path = isPrivate ? "/run/systemd/private" : "/run/dbus/system_bus_socket"
+        let direct = "/run/systemd/private"
+        let shared = "/run/dbus/system_bus_socket"
+        isPrivate = FileIdentity(path: direct) != nil && (!filtering || FileIdentity(path: shared) == nil)
+        let path = isPrivate ? direct : shared
         guard FileIdentity(path: "/run/systemd/system") != nil else {
             throw BasculeError(.unsupported, "systemd does not run on this node")
         }

@@ -13,16 +13,46 @@ package final class SystemdSignals {
 
     private let bus: SystemdBus
 
-    /// Connects. To be made again where `news` throws: systemd executes itself anew when it is upgraded.
-    package init() throws {
-        bus = try SystemdBus(deadline: .seconds(5))
-        var calls = [SystemdBus.Call("/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager", "Subscribe", [])]
-        if !bus.isPrivate {
-            let match = "type='signal',sender='org.freedesktop.systemd1'"
-            calls.append(SystemdBus.Call("/org/freedesktop/DBus", "org.freedesktop.DBus", "AddMatch", [match]))
+    /// The units that are told of; nil for all, where systemd's own socket is what there is.
+    package let units: Set<String>?
+
+    /// Connects, to hear of these units: on the system bus, where every login and every timer of the node stays unheard,
+    /// or on systemd's own socket where there is no such bus. To be made again where `news` throws (systemd executes
+    /// itself anew when it is upgraded), and for other units.
+    package init(of units: Set<String>) throws {
+        do { (bus, self.units) = (try Self.filtered(units), units) } catch {
+            bus = try SystemdBus(deadline: .seconds(5))
+            if !bus.isPrivate { try Self.require(bus.ask([Self.match("")])) }
+            self.units = nil
+            // Signals that arrive among the answers are of no interest: everything is looked at after connecting.
+            try Self.require(bus.ask([Self.subscribe]))
         }
-        // Signals that arrive among the answers are of no interest: everything is looked at after connecting.
-        _ = try bus.ask(calls)
+    }
+
+    /// Throws where there is no system bus, or it takes no such rules (it takes 512 of a connection).
+    private static func filtered(_ units: Set<String>) throws -> SystemdBus {
+        let bus = try SystemdBus(filtering: true, deadline: .seconds(5))
+        guard !bus.isPrivate else { throw BasculeError(.unsupported, "there is no system bus") }
+        let manager = ["Reloading", "UnitFilesChanged"].map { ",path='/org/freedesktop/systemd1',member='\($0)'" }
+        let each = units.sorted().map { ",path='\(UnitPath.path($0))',member='PropertiesChanged'" }
+        try require(bus.ask((manager + each).map(match) + [subscribe]))
+        return bus
+    }
+
+    private static func match(_ rest: String) -> SystemdBus.Call {
+        let rule = "type='signal',sender='org.freedesktop.systemd1'\(rest)"
+        return SystemdBus.Call("/org/freedesktop/DBus", "org.freedesktop.DBus", "AddMatch", [rule])
+    }
+
+    private static let subscribe = SystemdBus.Call(
+        "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager", "Subscribe", [])
+
+    private static func require(_ replies: [DBusReply]) throws {
+        if let refused = replies.first(where: { $0.error != nil }) {
+            throw BasculeError(
+                .inputOutput, "systemd's signals could not be asked for",
+                cause: refused.value.isEmpty ? refused.error : refused.value)
+        }
     }
 
     /// To be waited on with `poll`.
@@ -93,6 +123,21 @@ struct DBusSignal {
 /// Units as systemd's bus names them: every byte but letters and digits as `_` and two hexadecimal digits.
 enum UnitPath {
     private static let prefix = "/org/freedesktop/systemd1/unit/"
+
+    /// A unit's object, as systemd names it.
+    static func path(_ unit: String) -> String {
+        var text = prefix
+        for (index, byte) in unit.utf8.enumerated() {
+            let character = Character(UnicodeScalar(byte))
+            let isLetter = byte < 128 && character.isLetter
+            if isLetter || index > 0 && byte < 128 && character.isNumber {
+                text.append(character)
+            } else {
+                text += byte < 16 ? "_0\(String(byte, radix: 16))" : "_\(String(byte, radix: 16))"
+            }
+        }
+        return text
+    }
 
     /// The unit of an object's path; nil for other objects.
     static func name(_ path: String) -> String? {
