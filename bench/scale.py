@@ -12,8 +12,9 @@ import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
-from tools import Failure, limit, median, say, run
+from tools import Failure, limit, median, row, run, say
 
 TOOLS = pathlib.Path(__file__).resolve().parent.parent / "Tests/Support/faults"
 AGENT = "/usr/local/lib/bascule/bascule-agent"
@@ -143,6 +144,17 @@ class Hostile:
             process.wait()
 
 
+def logins(nodes, instances):
+    """Seconds of `ssh node true` to all instances, as many at a time as ours are."""
+    commands = [nodes.ssh(host, "true", address=address) for _, host, address in instances]
+    start = time.perf_counter()
+    with ThreadPoolExecutor(32) as pool:
+        list(pool.map(run, commands))
+    seconds = time.perf_counter() - start
+    say(f"  {len(instances)} times `ssh node true`: {seconds:.2f} s")
+    return seconds
+
+
 def curve(nodes, hosts, counts, rounds):
     """Nothing to do on ever more nodes, without a held connection; at the most also with hostile peers among them."""
     environment = nodes.environment
@@ -162,6 +174,10 @@ def curve(nodes, hosts, counts, rounds):
         note = "agents and sshd on this machine"
         rows.append(limit(f"nothing to do, {count} nodes", median([r[0] for r in runs]), 25, "s", note))
         rows.append(limit(f"controller's memory, {count} nodes", max(r[2] for r in runs), 150, "MiB"))
+    others = logins(nodes, instances)
+    rows.append(row(
+        f"nothing to do, {max(counts)} nodes, against plain logins", [r[0] for r in runs], [others], 1.0,
+        note="`ssh node true` to each, 32 at a time"))
     with Hostile() as ports:
         # Known from before they turned hostile, as a node that was taken over is.
         know(nodes, [(f"h{port}", hosts[0], "127.0.0.1") for port in ports])
