@@ -58,9 +58,14 @@ extension OnNodes {
             try await converge()
             let agents = try #require(Program.agents)
             let real = try #require(FileManager.default.contents(atPath: "\(agents)/x86_64/bascule-agent"))
+            let current = try await scene.bascule("status")
+            #expect(current.status == 0 && !current.text.contains("upgrade"), "\(current.all)")
             // The same program with another digest: bytes after an ELF file's end mean nothing.
             let upgraded = try await upgrade(real + Data("another".utf8))
             #expect(upgraded.status == 0 && upgraded.output.contains("n1"), "\(upgraded.output)")
+            // What runs is now another one than that which this program brings.
+            let other = try await scene.bascule("status")
+            #expect(other.text.contains("bascule node upgrade n1"), "\(other.all)")
             let after = try await digest()
             try await Task.sleep(for: .seconds(6))
             try await expectTheOldOne(after)

@@ -44,6 +44,8 @@ struct StatusRow: Encodable, Sendable, Equatable {
     var status: AgentStatus?
     /// Seconds by which the node's clock is ahead; nil where that is not worth a word.
     var clockSkew: Double?
+    /// Whether the agent is another one than that beside this program; nil where it cannot be told.
+    var upgradeDue: Bool?
     /// The newest of what the agent did by itself, oldest first.
     var events: [CollectedEvent] = []
     var error: BasculeError?
@@ -80,6 +82,7 @@ struct StatusRow: Encodable, Sendable, Equatable {
             let status = try answer.get()
             row.status = status
             row.clockSkew = await session.clockSkews[node]
+            row.upgradeDue = await AgentUpgrade.isDue(node, session)
             try await session.collectEvents(node, newest: status.healing?.lastEvent)
         } catch {
             row.error = BasculeError.wrapping(error, "no answer")

@@ -1,6 +1,7 @@
 import BasculeModel
 import BasculeProtocol
 import Foundation
+import Synchronization
 
 extension ErrorCode {
     /// A new agent did not come up within its trial, and the node went back to the previous one by itself.
@@ -16,6 +17,23 @@ package struct AgentUpgrade: Sendable {
 
     package init(session: FleetSession, trial: Duration, say: @escaping @Sendable (String) -> Void) {
         (self.session, self.trial, self.say) = (session, trial, say)
+    }
+
+    /// Digests of the agents beside this program, by architecture: they are hashed once.
+    private static let own = Mutex<[String: Digest]>([:])
+
+    /// Whether a node's agent is another one than that beside this program; nil where it cannot be told.
+    package static func isDue(_ node: NodeName, _ session: FleetSession) async -> Bool? {
+        guard let link = try? await session.link(node),
+            let architecture = try? await session.welcome(node).architecture,
+            case .digests(let running)? = try? await link.ask(.program), let running = running.first
+        else { return nil }
+        let known = own.withLock { $0[architecture] }
+        guard let wanted = known ?? (try? Bootstrap.program(for: architecture)).map({ Digest(of: $0) }) else {
+            return nil
+        }
+        own.withLock { $0[architecture] = wanted }
+        return running != wanted
     }
 
     /// Throws `agent-rolled-back` where the node went back to the agent that it had.

@@ -10,13 +10,18 @@ struct StatusView {
     var lines: [String] {
         guard let status = row.status else {
             let why = Terminal.escape(row.error?.message ?? "no answer")
-            return ["\(Terminal.paint(row.node, .bold))  \(Terminal.paint(why, .red))"] + events
+            let hint = row.error?.hint.map { ["  hint: \(Terminal.escape($0))"] } ?? []
+            return ["\(Terminal.paint(row.node, .bold))  \(Terminal.paint(why, .red))"] + hint + events
         }
         let edge = status.edge.map { ", old edge: \($0.rawValue)" } ?? ""
         var out = [
             "\(Terminal.paint(row.node, .bold))  agent \(Terminal.escape(status.version)), up \(status.uptime.durationText), machine \(Terminal.escape(String(status.machine.prefix(12))))\(edge)"
         ]
         if let error = row.error { out.append("  " + Terminal.paint(Terminal.escape(error.message), .red)) }
+        if row.upgradeDue == true {
+            let text = "not the agent that came with this program; next: bascule node upgrade \(row.node)"
+            out.append("  " + Terminal.paint(text, .yellow))
+        }
         if let skew = row.clockSkew {
             out += ClockSkew.lines([NodeName(row.node): skew]).map { "  " + Terminal.paint($0, .yellow) }
         }
