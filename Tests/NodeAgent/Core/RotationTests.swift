@@ -36,12 +36,13 @@ import Testing
         try signer.signed(.rotate(word), machine: identity.machine, nonce: "n")
     }
 
-    /// What sshd does with a key: the word of its forced command; nil where it is not let in.
+    /// What sshd does with a key: the words after the program in its forced command (`exec PROGRAM WORDS`); nil where it
+    /// is not let in.
     private func door(_ word: String) throws -> String? {
         let text = String(decoding: try DurableFile.read(paths.authorizedKeys) ?? [], as: UTF8.self)
         let line = text.split(separator: "\n").first { $0.contains(" \(word) ") }
         return line?.split(separator: "\"").dropFirst().first.map {
-            $0.split(separator: " ").dropFirst().joined(separator: " ")
+            $0.split(separator: " ").dropFirst(2).joined(separator: " ")
         }
     }
 
