@@ -1,5 +1,6 @@
 import BasculeModel
 import FoundationEssentials
+import Glibc
 
 /// What was reported and left alone, kept over a restart: the grace after a login session must not end with the agent.
 enum DriftNotes {
@@ -14,6 +15,11 @@ enum DriftNotes {
         let notes = trackers.compactMap { id, tracker -> Note? in
             guard let since = tracker.since, let told = tracker.told else { return nil }
             return Note(resource: id, since: since.wall, told: told, sessions: tracker.sessions.sorted())
+        }
+        // Nothing to note needs no file; one that a power cut brings back is looked at and forgotten again.
+        if notes.isEmpty {
+            unlink(path)
+            return
         }
         do { try DurableFile.save(notes.sorted { $0.resource < $1.resource }, to: path) } catch {
             StandardError.write(line: "the differences could not be noted: \(error)")

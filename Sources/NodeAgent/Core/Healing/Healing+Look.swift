@@ -125,7 +125,7 @@ extension Healing {
         return tracker.told
     }
 
-    private func noteDrift() { DriftNotes.save(state.withLock { $0.trackers }, to: paths.drift) }
+    func noteDrift() { DriftNotes.save(state.withLock { $0.trackers }, to: paths.drift) }
 
     /// A resource differs: heal it, or leave it and say why.
     private func consider(_ entry: HealEntry, _ observed: Observed, _ change: Change, _ around: Around) {

@@ -284,6 +284,8 @@ package final class Healing: Sendable {
         }
         // A unit that the segment itself changed was restored; what reads its files has to hear of them, too.
         results.merge(ResourceKeeper.renew(kept, reading: paths, context())) { $0 == "restored" ? $1 : $0 }
+        state.withLock { state in for id in results.keys { state.trackers[id] = nil } }
+        noteDrift()
         tell([
             AgentEvent(
                 sequence: 0, time: 0, kind: .undone,
