@@ -47,6 +47,8 @@ struct TinyArchive {
 
     /// Replaces the archive's packages and signs its lists. Packages that are not named are gone from the pool.
     func publish(_ packages: [Package]) async throws {
+        let before =
+            (try? FileManager.default.attributesOfItem(atPath: "\(folder)/InRelease")[.modificationDate]) as? Date
         for old in try FileManager.default.contentsOfDirectory(atPath: folder) {
             try FileManager.default.removeItem(atPath: "\(folder)/\(old)")
         }
@@ -65,6 +67,11 @@ struct TinyArchive {
             """
         let signed = try await gpg(clock + ["--clearsign"], stdin: release)
         try signed.text.write(toFile: "\(folder)/InRelease", atomically: true, encoding: .utf8)
+        // HTTP counts in seconds: of two publications within one, the later would be "not modified".
+        let time = max(Date(), before?.addingTimeInterval(2) ?? .distantPast)
+        for name in ["InRelease", "Packages"] {
+            try FileManager.default.setAttributes([.modificationDate: time], ofItemAtPath: "\(folder)/\(name)")
+        }
     }
 
     private func build(_ package: Package) async throws -> String {
