@@ -65,9 +65,11 @@ def set_up(nodes, hosts, count):
         run(["ip", "route", "replace", f"10.99.{number}.0/24", "via", nodes.nodes[host]["address"]])
         script = ["sh", "-c", SET_UP, "sh", str(number), str(share), SSHD, UNIT]
         run(nodes.inside(host, *script), env=nodes.environment)
-        instances += [(f"m{len(instances) + i}", host, f"10.99.{number}.{i}") for i in range(1, share + 1)]
+        # Neighbours by name are on different machines: what begins together must not meet one sshd's MaxStartups.
+        instances += [
+            (f"m{(i - 1) * len(hosts) + number:04}", host, f"10.99.{number}.{i}") for i in range(1, share + 1)]
     know(nodes, instances)
-    return instances
+    return sorted(instances)
 
 
 def allow(setting, value):
@@ -164,7 +166,6 @@ def curve(nodes, hosts, counts, rounds):
     instances = set_up(nodes, hosts, max(counts))
     rows = []
     for count in counts:
-        # The instances of all hosts in turn.
         step = max(counts) // count
         some = instances[::step][:count]
         command = nodes.apply(fleet(nodes, some))
