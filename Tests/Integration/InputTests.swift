@@ -9,12 +9,6 @@ extension OnNodes {
 
         init() throws { scene = try #require(Scene.shared) }
 
-        private func converge(_ text: String) async throws {
-            try scene.fleet(text)
-            let applied = try await scene.bascule("apply", "--yes")
-            try #require(applied.status == 0, "\(applied.all)")
-        }
-
         /// Words that a shell, a template or a unit file would act on: refused in names, and only words in contents.
         @Test func wordsThatAreCommandsElsewhereAreInert() async throws {
             let bad = ["$(touch /srv/pwned)", "`id`", "a;b", "a'b", "a\\nb", "../../x", "a b\u{1B}[2J"]
@@ -33,7 +27,7 @@ extension OnNodes {
                 }
             }
             let words = #"$(touch /srv/pwned) `touch /srv/pwned`; touch /srv/pwned | 'x' %n {{x}} é"#
-            try await converge(
+            try await scene.converge(
                 Sample.blank("a") + "  - {on: all, file: /srv/in/a.conf, content: \"\(words)\"}\n"
                     + "  - {on: all, timer: words, schedule: \"*-*-* 04:00:00\", command: [/bin/echo, \"\(words)\"]}\n")
             let found = try await scene.shell(
@@ -45,7 +39,7 @@ extension OnNodes {
 
         @Test func aPlanThatDeletesBeyondItsCapIsRefused() async throws {
             let present = (0..<12).map { "  - {on: all, file: /srv/cap/f\($0), content: \"x\"}\n" }.joined()
-            try await converge(Sample.blank("a") + present)
+            try await scene.converge(Sample.blank("a") + present)
             let absent = (0..<12).map { "  - {on: all, file: /srv/cap/f\($0), state: absent}\n" }.joined()
             try scene.fleet(Sample.blank("a") + absent)
             for words in [["plan"], ["apply", "--yes"], ["apply", "--yes", "--max-deletes", "11"]] {
@@ -64,7 +58,7 @@ extension OnNodes {
 
         /// The agent heals, is held, is released; the controller collects each event once and shows them.
         @Test func whatAgentsDoByThemselvesIsCollectedOnce() async throws {
-            try await converge(Sample.blank("a") + Sample.files(2, item: 1))
+            try await scene.converge(Sample.blank("a") + Sample.files(2, item: 1))
             // The bootstrap's own login must be over: what changes during one is left alone.
             #expect(
                 try await eventually(within: 30) {

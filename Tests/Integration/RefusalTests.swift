@@ -9,14 +9,8 @@ extension OnNodes {
 
         init() throws { scene = try #require(Scene.shared) }
 
-        private func converge(_ text: String) async throws {
-            try scene.fleet(text)
-            let applied = try await scene.bascule("apply", "--yes")
-            try #require(applied.status == 0, "\(applied.all)")
-        }
-
         @Test func aStepWhoseResourceChangedAfterThePlanIsRefusedAndTheOthersAreDone() async throws {
-            try await converge(Sample.blank("a", "b") + Sample.files(4, item: 1))
+            try await scene.converge(Sample.blank("a", "b") + Sample.files(4, item: 1))
             try scene.fleet(Sample.blank("a", "b") + Sample.files(4, item: 2))
             let plan = "\(scene.folder)/tonight.plan"
             #expect(try await scene.bascule("plan", "--out", plan).status == 2)
@@ -40,7 +34,7 @@ extension OnNodes {
         }
 
         @Test func aPlanFileThatWasEditedOrIsAnotherFleetsIsRefused() async throws {
-            try await converge(Sample.blank("a", "b") + Sample.files(2, item: 1))
+            try await scene.converge(Sample.blank("a", "b") + Sample.files(2, item: 1))
             try scene.fleet(Sample.blank("a", "b") + Sample.files(2, item: 3))
             let plan = "\(scene.folder)/edited.plan"
             #expect(try await scene.bascule("plan", "--out", plan).status == 2)
@@ -56,7 +50,7 @@ extension OnNodes {
         }
 
         @Test func aSecondApplyFailsAtOnceAndNamesTheHolder() async throws {
-            try await converge(Sample.blank("a", "b"))
+            try await scene.converge(Sample.blank("a", "b"))
             try scene.fleet(Sample.blank("a", "b") + Sample.files(300, item: 1, in: "slow"))
             let first = try scene.begin("apply", "--yes", "--json")
             try #require(try await first.says("\"started\"", within: 20))
@@ -69,7 +63,7 @@ extension OnNodes {
 
         @Test func aMissingSecretIsNamedWithTheCommandThatSetsIt() async throws {
             try scene.write("secret.conf", "key = {{key}}\n")
-            try await converge(Sample.blank("a", "b"))
+            try await scene.converge(Sample.blank("a", "b"))
             try scene.fleet(
                 Sample.blank("a", "b")
                     + "  - {on: all, file: /srv/key.conf, template: secret.conf, vars: {key: !secret NEVER_SET}}\n")
@@ -80,7 +74,7 @@ extension OnNodes {
 
         /// The node of an address presents another key than the fleet file says.
         @Test func aChangedHostKeyStopsBeforeAnythingIsSent() async throws {
-            try await converge(Sample.blank("a", "b"))
+            try await scene.converge(Sample.blank("a", "b"))
             let (a, b) = (try await scene.lab.node("a"), try await scene.lab.node("b"))
             let wrong = try #require(b.hostKeys.first).split(separator: " ").prefix(2).joined(separator: " ")
             try scene.write("key", "")
@@ -109,7 +103,7 @@ extension OnNodes {
 
         /// One node is out of reach: it is named, the other one is brought to what is declared.
         @Test func anUnreachableNodeDoesNotHoldTheOthersUp() async throws {
-            try await converge(Sample.blank("a", "b") + Sample.files(2, item: 1))
+            try await scene.converge(Sample.blank("a", "b") + Sample.files(2, item: 1))
             try scene.fleet(Sample.blank("a", "b") + Sample.files(2, item: 8))
             let gateway = try await scene.lab.node("b").gateway
             try await scene.shell("b", "ip route add blackhole \(gateway)/32")

@@ -26,6 +26,17 @@ struct FleetOptions: ParsableArguments {
 
     /// The fleet with its store.
     func session() throws -> FleetSession { try FleetSession(try parse(), file: file, storePath: store) }
+
+    /// The nodes that were named, or all that have an agent. Throws `not-found` where there is none.
+    func nodes(_ names: [String], _ session: FleetSession) throws -> [NodeName] {
+        let nodes =
+            names.isEmpty ? try session.usedNodes.filter { try session.isBootstrapped($0) } : names.map { NodeName($0) }
+        guard !nodes.isEmpty else {
+            throw BasculeError(
+                .notFound, "no node has an agent yet", hint: "bascule node bootstrap NAME, or bascule apply")
+        }
+        return nodes
+    }
 }
 
 /// How output looks.

@@ -138,13 +138,7 @@ struct FactsCommand: AsyncParsableCommand {
 
     func run() async throws {
         let session = try options.session()
-        let nodes =
-            names.isEmpty ? try session.usedNodes.filter { try session.isBootstrapped($0) } : names.map { NodeName($0) }
-        guard !nodes.isEmpty else {
-            throw BasculeError(
-                .notFound, "no node has an agent yet", hint: "bascule node bootstrap NAME, or bascule apply")
-        }
-        for node in nodes {
+        for node in try options.nodes(names, session) {
             guard case .facts(let facts) = try await session.link(node).ask(.facts) else { continue }
             try session.store.save(facts, of: node)
             if output.json {

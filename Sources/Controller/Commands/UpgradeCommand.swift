@@ -26,13 +26,7 @@ struct UpgradeNode: AsyncParsableCommand {
         let session = try options.session()
         let lease = try StoreLease(beside: session.store.path)
         defer { withExtendedLifetime(lease) {} }
-        let nodes =
-            names.isEmpty ? try session.usedNodes.filter { try session.isBootstrapped($0) } : names.map { NodeName($0) }
-        guard !nodes.isEmpty else {
-            throw BasculeError(
-                .notFound, "no node has an agent yet", hint: "bascule node bootstrap NAME, or bascule apply")
-        }
-        for node in nodes {
+        for node in try options.nodes(names, session) {
             try await AgentUpgrade(
                 session: session, trial: .seconds(trial),
                 say: { Terminal.say("\(node)  \(Terminal.escape($0))") }

@@ -127,6 +127,12 @@ extension FleetSession {
         _ node: NodeName, _ address: HeldAddress, _ pins: [SSHHostKey], _ record: NodeRecord
     ) async throws -> NodeLink? {
         if let begun = reaching.removeValue(forKey: node) { return await begun.value }
+        return try await borrow(node, address, pins, record)
+    }
+
+    private func borrow(
+        _ node: NodeName, _ address: HeldAddress, _ pins: [SSHHostKey], _ record: NodeRecord
+    ) async throws -> NodeLink? {
         guard !heldInVain.contains(node), let holding = try holding() else { return nil }
         return await holding.client.borrow(
             node, address, pins: pins, greeting: try greeting(node, machine: record.machine, key: record.sealingKey))
@@ -135,15 +141,14 @@ extension FleetSession {
     /// Begins to borrow and greet what is held of these nodes, for whoever asks them something later: agents answer
     /// while the fleet is compiled. What goes wrong is met again, and said, by who asks.
     package func reach(_ nodes: [NodeName]) {
-        for node in nodes where links[node] == nil && reaching[node] == nil && !heldInVain.contains(node) {
-            guard let record = try? store.node(node), record.machine != nil, (try? rotated(node)) == nil,
-                let holding = try? holding(),
-                let greeting = try? greeting(node, machine: record.machine, key: record.sealingKey)
-            else { continue }
+        for node in nodes where links[node] == nil && reaching[node] == nil {
+            guard let record = try? store.node(node), record.machine != nil, (try? rotated(node)) == nil else {
+                continue
+            }
             reaching[node] = Task {
                 guard let endpoint = try? await endpoint(node), let pins = try? await pins(node) else { return nil }
                 let address = HeldAddress(host: endpoint.host, port: endpoint.port, user: "bascule")
-                let link = await holding.client.borrow(node, address, pins: pins, greeting: greeting)
+                let link = try? await borrow(node, address, pins, record)
                 _ = try? await link?.send(patience: .seconds(3))
                 return link
             }

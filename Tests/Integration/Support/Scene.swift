@@ -142,6 +142,13 @@ final class Scene: Sendable {
         return result.text.trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
+    /// Writes the fleet file and applies it, which must go well.
+    func converge(_ text: String, _ location: SourceLocation = #_sourceLocation) async throws {
+        try fleet(text)
+        let applied = try await bascule("apply", "--yes")
+        try #require(applied.status == 0, "\(applied.all)", sourceLocation: location)
+    }
+
     /// The agent's journal, read from its file.
     func journal(_ node: NodeName) async throws -> [JournalRecord] {
         let text = try await lab.exec(node, ["cat", "/var/lib/bascule/journal/current"]).text
