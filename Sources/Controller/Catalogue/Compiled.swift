@@ -15,6 +15,8 @@ package struct Compiled: Sendable {
     package var redis: [RedisPurpose: RedisEndpoint] = [:]
     /// How each service is asked whether it serves.
     package var probes: [ServiceProbe] = []
+    /// What each service may use of its node's memory, in the order in which they were placed.
+    package var memory: [MemoryShare] = []
     /// Acceptable, but the operator should know.
     package var warnings: [BasculeError] = []
 }
@@ -74,4 +76,16 @@ package struct ServiceProbe: Sendable, Hashable {
     package var service: String
     package var node: NodeName
     package var check: Check
+}
+
+/// What a service may use of its node's memory at its declared settings.
+package struct MemoryShare: Sendable, Hashable {
+    package var service: String
+    package var node: NodeName
+    package var bytes: Int
+    /// The formula with its numbers, for people: `shared_buffers 512 MiB + 40 connections × 10 MiB`.
+    package var why: String
+    package init(service: String, node: NodeName, bytes: Int, why: String) {
+        (self.service, self.node, self.bytes, self.why) = (service, node, bytes, why)
+    }
 }

@@ -54,6 +54,12 @@ struct Compilation {
             .add(DesiredResource(resource, on: node, requires: requires, origin: origin))
     }
 
+    /// Notes what a service may use of a node's memory.
+    /// - Parameter why: the formula with its numbers, for people.
+    mutating func reserve(_ bytes: Int, for service: String, on node: NodeName, why: String) {
+        output.memory.append(MemoryShare(service: service, node: node, bytes: bytes, why: why))
+    }
+
     mutating func packages(_ names: [String], on node: NodeName, origin: String) throws {
         for name in names { try add(.package(PackageSpec(name)), on: node, origin: origin) }
     }
