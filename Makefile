@@ -61,7 +61,7 @@ test: deps controller agent test-agent ## build, then every test: libraries, rea
 	swift build --scratch-path $(BUILD) --build-tests
 	BASCULE=$(abspath $(DIST))/bascule BASCULE_AGENTS=$(abspath $(DIST))/agents \
 	    BASCULE_TEST_AGENTS=$(abspath $(DIST))/test/agents \
-	    swift test --scratch-path $(BUILD) --skip-build --disable-xctest $(TEST_FLAGS)
+	    scripts/test.sh --scratch-path $(BUILD) $(TEST_FLAGS)
 
 # An agent with failpoints, which a released one has not.
 .PHONY: test-agent

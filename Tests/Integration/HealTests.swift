@@ -34,11 +34,17 @@ extension OnNodes {
             )
         }
 
-        /// Breaks something and gives the milliseconds until it is whole again; at most ten seconds.
+        /// Milliseconds within which a watch has acted also on a busy machine: polls come every 5 s. What it takes on a
+        /// quiet one is measured by `make bench`.
+        private static let byWatch = 4000
+        /// The same of a unit, whose manager has to act too.
+        private static let bySignal = 15_000
+
+        /// Breaks something and gives the milliseconds until it is whole again; at most half a minute, or a little more.
         private func heals(_ break: String, until whole: String) async throws -> Int {
             let said = try await scene.shell(
                 "a",
-                "\(`break`); s=$(date +%s%N); n=0; until \(whole); do n=$((n+1)); [ $n -gt 2000 ] && break; sleep 0.005; done; echo ms $((($(date +%s%N)-s)/1000000))"
+                "\(`break`); s=$(date +%s%N); n=0; until \(whole); do n=$((n+1)); [ $n -gt 5000 ] && break; sleep 0.005; done; echo ms $((($(date +%s%N)-s)/1000000))"
             )
             return Int(said.split(separator: " ").last ?? "") ?? .max
         }
@@ -72,7 +78,7 @@ extension OnNodes {
             ]
             for (broken, whole) in fast {
                 let took = try await heals(broken, until: whole)
-                #expect(took < 1000, "\(broken)")
+                #expect(took < Self.byWatch, "\(broken)")
             }
             let slower = [
                 (
@@ -96,13 +102,13 @@ extension OnNodes {
             ]
             for (broken, whole) in slower {
                 let took = try await heals(broken, until: whole)
-                #expect(took < 5000, "\(broken)")
+                #expect(took < Self.bySignal, "\(broken)")
             }
             // The package manager itself takes seconds.
             #expect(
                 try await heals(
                     "v=$(dpkg-query -W -f '${Version}' bc); dpkg -r bc >/dev/null",
-                    until: "[ \"$(dpkg-query -W -f '${Version}' bc)\" = \"$v\" -a -x /usr/bin/bc ]") < 10_000)
+                    until: "[ \"$(dpkg-query -W -f '${Version}' bc)\" = \"$v\" -a -x /usr/bin/bc ]") < 60_000)
             // A service that keeps data stays as somebody left it.
             try await scene.shell("a", "systemctl stop redis-fake; sleep 1")
             #expect(
@@ -122,14 +128,14 @@ extension OnNodes {
 
         @Test func whatLeftTheFleetFileIsLeftAlone() async throws {
             try await converge("  - {on: all, file: /srv/h/extra.conf, content: \"e\\n\"}\n")
-            #expect(try await heals("echo z > /srv/h/extra.conf", until: "grep -q e /srv/h/extra.conf") < 1000)
+            #expect(try await heals("echo z > /srv/h/extra.conf", until: "grep -q e /srv/h/extra.conf") < Self.byWatch)
             try await converge()
             let kept = try await scene.shell("a", "echo mine > /srv/h/extra.conf; sleep 1; cat /srv/h/extra.conf")
             #expect(kept == "mine")
             // Declared again, and as declared already: no step, and yet it is kept.
             try await scene.shell("a", "printf 'e\\n' > /srv/h/extra.conf")
             try await converge("  - {on: all, file: /srv/h/extra.conf, content: \"e\\n\"}\n")
-            #expect(try await heals("rm /srv/h/extra.conf", until: "test -e /srv/h/extra.conf") < 1000)
+            #expect(try await heals("rm /srv/h/extra.conf", until: "test -e /srv/h/extra.conf") < Self.byWatch)
         }
 
         @Test func whatIsHeldIsNotHealedAlsoAfterARestart() async throws {
@@ -138,15 +144,16 @@ extension OnNodes {
             try await scene.shell("a", "echo mine > /srv/h/b.conf; systemctl restart bascule-agent; sleep 1")
             #expect(try await scene.shell("a", "cat /srv/h/b.conf") == "mine")
             #expect(try await status().holds.map(\.resource) == ["a/file:/srv/h/b.conf"])
-            #expect(try await heals("rm /srv/h/link", until: "test -h /srv/h/link") < 1000, "others are healed")
+            #expect(try await heals("rm /srv/h/link", until: "test -h /srv/h/link") < Self.byWatch, "others are healed")
             #expect(
                 try await heals(
-                    "bascule-agent release /srv/h/b.conf >/dev/null", until: "grep -q 'y = 1' /srv/h/b.conf") < 1000)
+                    "bascule-agent release /srv/h/b.conf >/dev/null", until: "grep -q 'y = 1' /srv/h/b.conf")
+                    < Self.byWatch)
             // The whole node, for a time.
             let took = try await heals(
                 "bascule-agent hold --for 2s >/dev/null; rm /srv/h/link /srv/h/b.conf; sleep 1; ls /srv/h/link /srv/h/b.conf 2>/dev/null",
                 until: "[ -h /srv/h/link -a -e /srv/h/b.conf ]")
-            #expect(took > 200 && took < 6000)
+            #expect(took > 200 && took < 2000 + Self.bySignal)
             #expect(try await status().holds.isEmpty)
             let wrong = try await scene.run("a", "bascule-agent", "release")
             #expect(wrong.status == 1 && wrong.errorText.contains("nothing is held"))
@@ -159,7 +166,9 @@ extension OnNodes {
             let session = "/run/systemd/sessions/4711"
             try await scene.shell(
                 "a", "printf 'UID=998\\nUSER=bascule\\nSTATE=active\\nCLASS=user\\n' > \(session); sleep 0.2")
-            #expect(try await heals("rm /srv/h/link", until: "test -h /srv/h/link") < 1000, "the controller is nobody")
+            #expect(
+                try await heals("rm /srv/h/link", until: "test -h /srv/h/link") < Self.byWatch,
+                "the controller is nobody")
             try await scene.shell(
                 "a", "printf 'UID=0\\nUSER=root\\nSTATE=active\\nCLASS=user\\n' > \(session); sleep 0.2")
             try await scene.shell("a", "systemctl stop it0; echo mine > /srv/h/b.conf; sleep 1.5")
@@ -171,14 +180,14 @@ extension OnNodes {
             #expect(
                 try await heals(
                     "systemctl kill -s KILL redis-fake; while systemctl -q is-active redis-fake; do :; done",
-                    until: "systemctl -q is-active redis-fake") < 5000)
+                    until: "systemctl -q is-active redis-fake") < Self.bySignal)
             // A restart of the agent forgets nothing of it.
             try await scene.shell("a", "systemctl restart bascule-agent; sleep 1")
             #expect(
                 try await scene.shell("a", "systemctl is-active it0 || true; cat /srv/h/b.conf") == "inactive\nmine")
             let took = try await heals(
                 "rm \(session)", until: "grep -q 'y = 1' /srv/h/b.conf && systemctl -q is-active it0")
-            #expect(took > 2000 && took < 7000)
+            #expect(took > 2000 && took < 3000 + Self.bySignal)
         }
 
         @Test func anUndoOnTheConsolePutsTheHealSetBackToo() async throws {
@@ -189,9 +198,9 @@ extension OnNodes {
             let kept = try await scene.shell(
                 "a", "echo mine > /srv/h/new.conf; sleep 0.5; cat /srv/h/new.conf; rm /srv/h/new.conf")
             #expect(kept == "mine", "it is managed no more")
-            #expect(try await heals("rm /srv/h/b.conf", until: "test -e /srv/h/b.conf") < 1000)
+            #expect(try await heals("rm /srv/h/b.conf", until: "test -e /srv/h/b.conf") < Self.byWatch)
             try await converge("  - {on: all, file: /srv/h/new.conf, content: \"n\\n\"}\n")
-            #expect(try await heals("rm /srv/h/new.conf", until: "test -e /srv/h/new.conf") < 1000)
+            #expect(try await heals("rm /srv/h/new.conf", until: "test -e /srv/h/new.conf") < Self.byWatch)
         }
     }
 }

@@ -58,7 +58,7 @@ final class Running: Sendable {
         try await eventually(within: seconds, every: .milliseconds(50)) { [self] in status != nil }
         guard let status else {
             throw BasculeError(
-                .timedOut, "the program still runs after \(seconds) s", cause: String(output.suffix(2000)))
+                .timedOut, "the program still runs after \(seconds * 4) s", cause: String(output.suffix(2000)))
         }
         // The last output may still be on its way.
         try await Task.sleep(for: .milliseconds(50))
@@ -67,11 +67,12 @@ final class Running: Sendable {
 }
 
 /// Waits until something holds; says whether it did.
+/// - Parameter seconds: how long it takes on a quiet machine at the most; a busy one gets four times that.
 @discardableResult
 func eventually(within seconds: Double, every pause: Duration = .milliseconds(200), _ holds: () async throws -> Bool)
     async throws -> Bool
 {
-    let end = ContinuousClock.now + .seconds(seconds)
+    let end = ContinuousClock.now + .seconds(seconds * 4)
     while ContinuousClock.now < end {
         if try await holds() { return true }
         try await Task.sleep(for: pause)
