@@ -23,6 +23,7 @@ import engine
 import heal
 import postgres
 import scale
+import stack
 from nodes import Nodes
 from tools import Failure, say, stop_politely
 
@@ -31,7 +32,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", choices=["engine", "speed", "scale", "postgres", "heal"], help="measure only this")
+    parser.add_argument("--only", choices=["engine", "speed", "scale", "postgres", "heal", "stack"], help="measure only this")
     parser.add_argument("--rounds", type=int, default=3, help="of the long measurements (3)")
     parser.add_argument("--idle-rounds", type=int, default=15, help="of the runs with nothing to do (15)")
     parser.add_argument("--nodes", default="4,50,500", help="how many nodes the curve has (4,50,500)")
@@ -134,15 +135,15 @@ def main():
     if load > 1:
         say(f"this machine is busy (load {load:.1f}): trust the ratios, not the times")
     rows = []
-    with contextlib.ExitStack() as stack:
-        lock = stack.enter_context(open("/run/lock/bascule-bench", "w"))
+    with contextlib.ExitStack() as last:
+        lock = last.enter_context(open("/run/lock/bascule-bench", "w"))
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise Failure("another measurement is running on this machine") from None
         # Short: a socket's path has at most 107 bytes. Readable: the servers' account works in it.
         folder = tempfile.mkdtemp(prefix="bascule-bench-", dir="/tmp")
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        last.callback(shutil.rmtree, folder, ignore_errors=True)
         os.chmod(folder, 0o755)
         if options.only in (None, "engine"):
             rows += measure_engine(options, folder, agents, agent)
@@ -150,6 +151,9 @@ def main():
             rows += measure_speed(options, folder, agents)
         if options.only in (None, "heal"):
             rows += measure_heal(options, folder, agents)
+        if options.only in (None, "stack"):
+            say("the whole stack")
+            rows += stack.measure(options.bascule, folder, agents, options.rounds)
         if options.only in (None, "postgres"):
             say("PostgreSQL")
             reachable = pathlib.Path(folder) / "agent"
