@@ -15,6 +15,7 @@ package enum Catalogue {
         try compilation.placeApps()
         try compilation.placeCustomResources()
         try compilation.placeNginx()
+        try compilation.finishWebGroups()
         try compilation.finishDataServices()
         try compilation.placeMigrationTools()
         try compilation.placeFirewalls()

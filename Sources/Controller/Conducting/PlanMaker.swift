@@ -113,11 +113,11 @@ package struct PlanMaker: Sendable {
                 releases[node] = lab.image == .debian13 ? .trixie : .bookworm
             }
         }
-        let compiled = try Catalogue.compile(
-            CompileContext(
-                fleet: fleet, addresses: try await session.addresses(), memory: memory, cpus: cpus, releases: releases,
-                archives: archives,
-                positions: session.positions, digest: { Digest(of: $0) }))
+        var context = CompileContext(
+            fleet: fleet, addresses: try await session.addresses(), memory: memory, cpus: cpus, releases: releases,
+            archives: archives, positions: session.positions, digest: { Digest(of: $0) })
+        context.watchEnded = [.opened, .finished].contains(try session.store.migrationState())
+        let compiled = try Catalogue.compile(context)
         for (digest, path) in compiled.uploads { blobs[digest] = .file(path: path) }
         return (compiled, blobs)
     }

@@ -143,7 +143,10 @@ import Testing
         file:/etc/logrotate.d/bascule-nginx
         file:/etc/nginx/bascule/pages/.bascule/maintenance.html
         file:/etc/nginx/bascule/pages/.bascule/unavailable.html
+        file:/etc/nginx/bascule/headers-shop.conf
+        file:/etc/nginx/bascule/proxy-shop.conf
         file:/etc/nginx/conf.d/bascule.conf
+        file:/etc/nginx/nginx.conf
         file:/etc/nginx/sites-available/bascule-shop.conf
         file:/etc/pgbouncer/bascule-pools.ini
         file:/etc/pgbouncer/pgbouncer.ini

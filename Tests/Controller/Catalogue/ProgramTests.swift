@@ -45,6 +45,7 @@ private func exists(_ path: String) -> Bool { FileManager.default.isExecutableFi
             let text = spec.content.display.replacing("/etc/nginx/", with: "\(root)/").replacing(
                 "/var/log/nginx/", with: "\(root)/log/"
             )
+            .replacing("sites-enabled/", with: "sites-available/").replacing("/run/nginx.pid", with: "\(root)/pid")
             .replacing("listen 80", with: "listen 18980").replacing("[::]:80", with: "[::]:18980")
             .replacing("listen 443", with: "listen 18943").replacing("[::]:443", with: "[::]:18943").replacing(
                 ":8081", with: ":18981")
@@ -57,9 +58,6 @@ private func exists(_ path: String) -> Bool { FileManager.default.isExecutableFi
             "/CN=shop.example", "-keyout", "\(root)/bascule/tls/shop.key", "-out", "\(root)/bascule/tls/shop.crt",
         ])
         #expect(made.status == 0, "\(made.output)")
-        let main =
-            "pid \(root)/pid;\nerror_log \(root)/log/error.log;\nevents {}\nhttp {\nssl_protocols TLSv1.2;\nssl_prefer_server_ciphers on;\ngzip on;\naccess_log off;\ninclude \(root)/conf.d/*.conf;\ninclude \(root)/sites-available/*;\n}\n"
-        try Data(main.utf8).write(to: URL(fileURLWithPath: "\(root)/nginx.conf"))
         let command = ["/usr/sbin/nginx", "-t", "-q", "-c", "\(root)/nginx.conf", "-e", "\(root)/log/error.log"]
         let before = try run(command)
         #expect(before.status == 0 && before.output.isEmpty, "\(before.output)")

@@ -18,7 +18,24 @@ let everyKey = #"""
       redis:
         cache: {maxMemory: 1GiB, policy: volatile-ttl, port: 6400}
         durable: {maxMemory: 128MiB, policy: noeviction, port: 6401}
-      nginx: {rateLimit: {rate: 300r/m, burst: 10}, gzip: false, clientMaxBody: 25MB, keepalive: 30s, proxyTimeout: 2m}
+      nginx:
+        rateLimit: {rate: 300r/m, burst: 10}
+        loginLimit: {rate: 6r/m, burst: 3}
+        connectionLimit: 50
+        connections: 1000
+        gzip: {dynamic: true}
+        hsts: 365d
+        cdn: [192.0.2.0/24]
+        clientMaxBody: 25MB
+        keepalive: 30s
+        proxyTimeout: 2m
+      certificates:
+        email: admin@shop.example
+        directory: https://ca.shop.example/directory
+        challenge: dns-01
+        dns: {server: 192.0.2.53, port: 5353, tsig: !secret ACMET, propagation: 10s}
+        caBundle: templates/b.conf
+        account: {keyID: kid-1, key: !secret EAB}
     apps:
       shop:
         source: {git: "https://git.example/shop.git", ref: v1.2}
@@ -31,6 +48,7 @@ let everyKey = #"""
         port: 4000
         health: {path: "/healthz?deep=1", timeout: 1m, interval: 500ms}
         domains: [shop.example, "*.shop.example"]
+        files: {/uploads/: {folder: /srv/up, maxAge: 2h, trusted: false}}
         env: {DIRECT: !binding database.shop.direct, HOST: !binding redis.durable.host, OTHER: !binding app.side, EMPTY: }
         journeys: journeys/shop.yaml
         login: {path: /login, method: PUT, userField: user}
@@ -121,5 +139,5 @@ let everyKey = #"""
 let hookedEdge =
     smallest + """
         migration: {edge: {hooks: {maintenance: ./on, restore: ./off, proxy: [./proxy, "to it"]}}}
-        services: {nginx: {rateLimit: off}}
+        services: {nginx: {rateLimit: off, loginLimit: off, connectionLimit: off, gzip: false, hsts: off, cdn: cloudflare}}
         """

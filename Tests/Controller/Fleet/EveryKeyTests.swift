@@ -42,9 +42,14 @@ import Testing
         #expect(services.redis?.cache?.policy == .volatileTTL)
         #expect(services.redis?.durable?.maxMemory == .mebibytes(128))
         #expect(services.nginx?.rateLimit?.rate.text == "300r/m")
-        #expect(services.nginx?.gzip == false)
+        #expect(services.nginx?.gzip == .dynamic && services.nginx?.hsts == .always(.seconds(31_536_000)))
+        #expect(services.nginx?.cdn == .networks(["192.0.2.0/24"]) && services.nginx?.connectionLimit == 50)
+        #expect(services.nginx?.loginLimit?.rate.text == "6r/m" && services.nginx?.loginLimit?.burst == 3)
+        #expect(services.certificates?.challenge == .dns && services.certificates?.dns?.tsig == "ACMET")
         #expect(services.nginx?.clientMaxBody.bytes == 25_000_000)
-        #expect(try folder.parse(hookedEdge).fleet.services.nginx?.rateLimit == nil)
+        let off = try #require(try folder.parse(hookedEdge).fleet.services.nginx)
+        #expect(off.rateLimit == nil && off.loginLimit == nil && off.connectionLimit == nil)
+        #expect(off.gzip == .off && off.hsts == .off && off.cdn == .cloudflare)
     }
 
     @Test func appsTakeTheirValues() throws {

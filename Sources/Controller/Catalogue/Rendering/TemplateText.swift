@@ -40,7 +40,15 @@ enum BuiltInTemplates {
     static func bytes(_ name: String) -> [UInt8]? {
         switch name {
         case "app.service": PackageResources.app_service
+        case "bascule-certificates": PackageResources.bascule_certificates
+        case "certificates.ini": PackageResources.certificates_ini
+        case "certificates.service": PackageResources.certificates_service
+        case "cloudflare-networks.txt": PackageResources.cloudflare_networks_txt
+        case "nginx.conf": PackageResources.nginx_conf
         case "nginx-bascule.conf": PackageResources.nginx_bascule_conf
+        case "nginx-hardening.conf": PackageResources.nginx_hardening_conf
+        case "nginx-headers.conf": PackageResources.nginx_headers_conf
+        case "nginx-proxy.conf": PackageResources.nginx_proxy_conf
         case "nginx-logrotate": PackageResources.nginx_logrotate
         case "nginx-maintenance.html": PackageResources.nginx_maintenance_html
         case "nginx-site.conf": PackageResources.nginx_site_conf

@@ -118,8 +118,14 @@ struct FleetChecks {
                 .fleetDangling, "pgbouncer needs postgresql, which is not declared", at: key("services.pgbouncer"),
                 hint: "add services.postgresql")
         }
+        if services.certificates != nil, !declared("services.nginx") {
+            reader.error(
+                .fleetDangling, "certificates need a web server, and none is declared",
+                at: key("services.certificates"), hint: "add services.nginx")
+        }
         let needs: [(String, Role)] = [
             ("postgresql", .database), ("pgbouncer", .database), ("redis", .cache), ("nginx", .web),
+            ("certificates", .web),
         ]
         for (service, role) in needs where declared("services.\(service)") {
             placed("the service '\(service)'", role, at: key("services.\(service)"), fleet)

@@ -91,6 +91,13 @@ extension FleetChecks {
             case .files(let source): if let key = source.key { note(.secret(key), "\(path).key") }
             }
         }
+        if let certificates = fleet.services.certificates {
+            let path = "services.certificates"
+            if let dns = certificates.dns, !dns.tsig.rawValue.isEmpty { note(.secret(dns.tsig), "\(path).dns.tsig") }
+            if let account = certificates.account, !account.key.rawValue.isEmpty {
+                note(.secret(account.key), "\(path).account.key")
+            }
+        }
         if let tsig = fleet.migration?.dns?.tsig, !tsig.rawValue.isEmpty { note(.secret(tsig), "migration.dns.tsig") }
         for use in uses where use.made {
             guard uses.contains(where: { !$0.made && $0.name == use.name }) else { continue }

@@ -6,6 +6,7 @@ package struct Services: Sendable, Equatable {
     package var pgbouncer: PgBouncer?
     package var redis: Redis?
     package var nginx: Nginx?
+    package var certificates: Certificates?
     package init() {}
 }
 
@@ -18,6 +19,7 @@ extension Services: Declared {
             .key("pgbouncer", \.pgbouncer, .object, "PgBouncer (role database)"),
             .key("redis", \.redis, .object, "Redis (role cache)"),
             .key("nginx", \.nginx, .object, "Nginx (role web)"),
+            .key("certificates", \.certificates, .object, "ACME certificates (role web)"),
         ]
     }
 }

@@ -19,6 +19,8 @@ package struct App: Sendable, Equatable {
     package var health: HealthCheck?
     /// The host names that the web role serves for it.
     package var domains: [String] = []
+    /// Folders that the web server sends by itself, by their path on the site.
+    package var files: [String: ServedFolder] = [:]
     /// Environment of the processes; part of the release's digest.
     package var env: [String: EnvValue] = [:]
     /// The journeys file, relative to the fleet's folder.
@@ -83,6 +85,9 @@ extension App: Declared {
                 "First instance's port; the next ones follow"),
             .key("health", \.health, .object, "When an instance counts as ready"),
             .key("domains", \.domains, .list(.domain), "Host names that the web role serves for it"),
+            .key(
+                "files", \.files, .map(.urlFolder, { $0 }, .object),
+                "Folders that the web server sends by itself, by their path on the site"),
             .key("env", \.env, environment, "Environment of the processes; part of the release's digest"),
             .key("journeys", \.journeys, .fleetPath, "The file of its customers' journeys"),
             .key("login", \.login, .object, "Where customers log in, for usersUnableToLogIn"),

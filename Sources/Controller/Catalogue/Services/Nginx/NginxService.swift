@@ -12,7 +12,7 @@ extension Compilation {
     static func upstream(_ app: AppName) -> String { "bascule_\(app)" }
     static func upstreamFile(_ app: AppName) -> String { "\(nginxFolder)/upstream-\(app).conf" }
 
-    /// Whether an app on this node stands behind its Nginx.
+    /// Whether an app on this node stands behind its web server.
     func isServed(_ app: App, on node: NodeName) -> Bool {
         fleet.services.nginx != nil && !app.domains.isEmpty && topology.roles(of: node).contains(.web)
     }
@@ -22,6 +22,12 @@ extension Compilation {
         for node in topology.nodes(with: .web) { try placeNginx(service, on: node) }
     }
 
+    /// What Nginx's unit needs and reads, collected while its files are placed.
+    struct NginxParts {
+        var watched: [String] = []
+        var needed: [ResourceID] = []
+    }
+
     private mutating func placeNginx(_ service: Nginx, on node: NodeName) throws {
         let origin = Self.nginxOrigin
         try packages(["nginx", "openssl", "logrotate"], on: node, origin: origin)
@@ -29,16 +35,8 @@ extension Compilation {
             openings[node, default: []].append(
                 Opening(rule: .init(.tcp, port, purpose: purpose), origin: origin))
         }
-        let apps = fleet.apps.filter { !$0.value.domains.isEmpty }.sorted { $0.key < $1.key }
-        if let app = apps.first, !topology.roles(of: node).contains(.app) {
-            throw BasculeError(
-                .catalogueLater,
-                "node \(node) serves the web but runs no app: traffic between them comes with a later version",
-                at: place("topologies.\(fleet.activeTopology).\(node)"),
-                hint: "give \(node) the role app too, so that \(app.key) runs beside its Nginx")
-        }
-        var watched: [String] = []
-        var needed: [ResourceID] = []
+        let apps = try servedApps(on: node)
+        var parts = NginxParts()
         for path in [Self.nginxFolder, "\(Self.nginxFolder)/pages", "\(Self.nginxFolder)/pages/.bascule"] {
             try add(.directory(DirectorySpec(path)), on: node, origin: origin)
         }
@@ -48,7 +46,7 @@ extension Compilation {
             let file = FileSpec(
                 "\(Self.nginxFolder)/pages/.bascule/\(page).html", try render("nginx-\(page).html", [:]))
             try add(.file(file), on: node, origin: origin)
-            needed.append(Resource.file(file).id(on: node))
+            parts.needed.append(Resource.file(file).id(on: node))
         }
         try add(
             .file(FileSpec("/etc/logrotate.d/bascule-nginx", try render("nginx-logrotate", [:]))), on: node,
@@ -58,36 +56,93 @@ extension Compilation {
             SymlinkSpec(
                 "/etc/nginx/sites-enabled/default", target: "/etc/nginx/sites-available/default", state: .absent))
         try add(welcome, on: node, origin: origin)
-        needed.append(welcome.id(on: node))
-        for (name, app) in apps { try placeSite(name, app, service, on: node, &watched, &needed) }
-        let shared = "/etc/nginx/conf.d/bascule.conf"
-        try add(.file(FileSpec(shared, try sharedNginx(service, apps.first?.key, on: node))), on: node, origin: origin)
-        let limits: Content =
-            "# Managed by Bascule: a proxied request holds two descriptors.\n[Service]\nLimitNOFILE=65536\n"
+        parts.needed.append(welcome.id(on: node))
+        for (name, app) in apps { try placeSite(name, app, service, on: node, &parts) }
+        for (path, content) in [
+            ("/etc/nginx/nginx.conf", try mainNginx(service, on: node)),
+            ("/etc/nginx/conf.d/bascule.conf", try sharedNginx(service, on: node)),
+        ] {
+            try add(.file(FileSpec(path, content)), on: node, origin: origin)
+            parts.watched.append(path)
+        }
+        parts.needed += try placeCertificates(on: node, server: "nginx", group: "root")
+        let isHomeServed = apps.contains { $0.1.files.values.contains { $0.folder.hasPrefix("/home/") } }
+        let hardening = try render(
+            "nginx-hardening.conf", ["protectHome": .text(isHomeServed ? "read-only" : "true")])
         try add(
             .unit(
                 UnitSpec(
-                    "nginx.service", dropIns: ["10-bascule.conf": limits], reloadOn: [shared] + watched,
+                    "nginx.service", dropIns: ["10-bascule.conf": hardening], reloadOn: parts.watched,
                     check: ["nginx", "-t", "-q"])),
-            on: node, requires: needed, origin: origin)
+            on: node, requires: parts.needed, origin: origin)
+        reserveNginx(service, on: node)
+        let status = "http://127.0.0.1:\(Self.innerPort)/.bascule/nginx-status"
+        output.probes.append(ServiceProbe(service: "nginx", node: node, check: .http(url: status, host: nil)))
         output.probes.append(
-            ServiceProbe(service: "nginx", node: node, check: .tcp(host: "127.0.0.1", port: Self.innerPort)))
+            ServiceProbe(service: "nginx", node: node, check: .tcp(host: "127.0.0.1", port: 443)))
     }
 
-    private func sharedNginx(_ service: Nginx, _ first: AppName?, on node: NodeName) throws -> Content {
-        var edge: String?
-        if case .node(let old)? = fleet.migration?.edge, old.node != node { edge = context.addresses[old.node] }
-        return try render(
-            "nginx-bascule.conf",
+    /// The apps with domains, which a node with the role `web` serves.
+    func servedApps(on node: NodeName) throws -> [(AppName, App)] {
+        let apps = fleet.apps.filter { !$0.value.domains.isEmpty }.sorted { $0.key < $1.key }
+        if let app = apps.first, !topology.roles(of: node).contains(.app) {
+            throw BasculeError(
+                .catalogueLater,
+                "node \(node) serves the web but runs no app: traffic between them comes with a later version",
+                at: place("topologies.\(fleet.activeTopology).\(node)"),
+                hint: "give \(node) the role app too, so that \(app.key) runs beside its web server")
+        }
+        return apps.map { ($0.key, $0.value) }
+    }
+
+    private func mainNginx(_ service: Nginx, on node: NodeName) throws -> Content {
+        try render(
+            "nginx.conf",
             [
-                "rateLimit": .flag(service.rateLimit != nil), "rate": .text(service.rateLimit?.rate.text ?? ""),
-                "hasEdge": .flag(edge != nil), "edge": .text(edge ?? ""), "hasTLS": .flag(first != nil),
-                "certificate": .text(first.map { Self.certificate($0) } ?? ""),
-                "key": .text(first.map { Self.key($0) } ?? ""),
-                "http2Directive": .flag(release(node).nginxHasHTTP2Directive), "innerPort": .integer(Self.innerPort),
+                "workerConnections": .integer(Self.workerConnections(service)),
+                "keepalive": .text(Self.seconds(service.keepalive)),
+                "clientMaxBody": .text("\(service.clientMaxBody.bytes)"), "curves": .text(release(node).curves),
             ])
     }
 
-    static func certificate(_ app: AppName) -> String { "\(nginxFolder)/tls/\(app).crt" }
-    static func key(_ app: AppName) -> String { "\(nginxFolder)/tls/\(app).key" }
+    private func sharedNginx(_ service: Nginx, on node: NodeName) throws -> Content {
+        let trusted = try trustedProxies(service.cdn, on: node)
+        return try render(
+            "nginx-bascule.conf",
+            [
+                "rateLimit": service.rateLimit.map {
+                    // A page asks for its files all at once: five times as many of them as of pages.
+                    .map([
+                        "rate": .text($0.rate.text),
+                        "filesRate": .text(RequestRate($0.rate.count * 5, per: $0.rate.period).text),
+                    ])
+                } ?? false,
+                "loginLimit": service.loginLimit.map { .map(["rate": .text($0.rate.text)]) } ?? false,
+                "connectionLimit": .flag(service.connectionLimit != nil), "gzip": .flag(service.gzip != .off),
+                "hsts": hstsSeconds(service.hsts).map { .map(["maxAge": .integer($0)]) } ?? false,
+                "hasTrusted": .flag(!trusted.networks.isEmpty), "trusted": .texts(trusted.networks),
+                "trustedWhy": .text(trusted.why), "http2Directive": .flag(release(node).nginxHasHTTP2Directive),
+                "innerPort": .integer(Self.innerPort),
+            ])
+    }
+
+    static func workerConnections(_ service: Nginx) -> Int { max(1024, 2 * service.connections) }
+
+    /// Master 6 MiB, a worker 8 MiB, five shared zones of 4 MiB, and for each client 64 KiB: a TLS session (about 24),
+    /// the request's pools (4) and the answer's buffers (`proxy_buffers` 8 × 4 KiB and `proxy_buffer_size` 4 KiB).
+    private mutating func reserveNginx(_ service: Nginx, on node: NodeName) {
+        let workers = cpus(node)
+        let bytes = (6 + workers * 8 + 5 * 4) << 20 + service.connections * 64 << 10
+        reserve(
+            bytes, for: "nginx", on: node,
+            why: "6 MiB + \(workers) workers × 8 MiB + 5 zones × 4 MiB + \(service.connections) clients × 64 KiB")
+    }
+
+    /// The pair of an app: one file for both where certificates are issued, so that it changes in one instant.
+    func certificate(_ app: AppName) -> String {
+        "\(Self.nginxFolder)/tls/\(app).\(fleet.services.certificates == nil ? "crt" : "pem")"
+    }
+    func key(_ app: AppName) -> String {
+        "\(Self.nginxFolder)/tls/\(app).\(fleet.services.certificates == nil ? "key" : "pem")"
+    }
 }
