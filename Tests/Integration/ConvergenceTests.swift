@@ -112,6 +112,35 @@ extension OnNodes {
             try await scene.shell("d12", "bascule-agent release")
         }
 
+        /// A process that runs and does not answer is found, named everywhere, and no business of healing.
+        @Test func whatRunsAndDoesNotServeIsNamed() async throws {
+            try await converge()
+            let good = try await scene.bascule("status")
+            #expect(good.text.contains("serves: postgresql, ssh"), "\(good.all)")
+            // The postmaster alone: its socket still accepts, and nobody answers.
+            let pid = try await scene.shell("d13", "head -1 /var/lib/postgresql/17/main/postmaster.pid")
+            try await scene.shell("d13", "kill -STOP \(pid)")
+            // An answer is good for some seconds.
+            var status = try await scene.bascule("status")
+            let named = try await eventually(within: 20) {
+                status = try await scene.bascule("status")
+                return status.text.contains("does not serve  postgresql")
+            }
+            #expect(named && status.text.contains("serves: ssh"), "\(status.all)")
+            let now = try await scene.bascule("now")
+            #expect(now.text.contains("DEGRADED") && now.text.contains("postgresql on d13"), "\(now.all)")
+            try await scene.shell("d13", "kill -CONT \(pid)")
+            let unserved = "  - {on: d12, probe: nobody, connect: \"127.0.0.1:7\", unit: it0.service, timeout: 1s}\n"
+            try declare(more: unserved)
+            let red = try await scene.bascule("apply", "--yes", "--json")
+            #expect(red.status == 1 && red.text.contains("does-not-serve"), "\(red.all)")
+            #expect(red.text.contains("nobody does not serve after 1 s"), "\(red.all)")
+            let drift = try await scene.bascule("drift")
+            #expect(drift.status == 2 && drift.text.contains("verify that nobody serves"), "\(drift.all)")
+            try await converge()
+            #expect(try await scene.bascule("drift").status == 0)
+        }
+
         /// Roles come back by themselves; what an apply alone may do to a database server is only told.
         @Test func rolesComeBackAndSettingsAreOnlyReported() async throws {
             try await converge()

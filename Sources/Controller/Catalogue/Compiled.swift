@@ -13,8 +13,6 @@ package struct Compiled: Sendable {
     package var sites: [Site] = []
     package var databases: [DatabaseName: DatabaseEndpoint] = [:]
     package var redis: [RedisPurpose: RedisEndpoint] = [:]
-    /// How each service is asked whether it serves.
-    package var probes: [ServiceProbe] = []
     /// What each service may use of its node's memory, in the order in which they were placed.
     package var memory: [MemoryShare] = []
     /// Acceptable, but the operator should know.
@@ -63,19 +61,6 @@ package struct RedisEndpoint: Sendable, Hashable {
     /// nil is Redis's default user.
     package var user: String?
     package var password: SecretName
-}
-
-/// How a service is asked whether it serves.
-package struct ServiceProbe: Sendable, Hashable {
-    package enum Check: Sendable, Hashable {
-        case tcp(host: String, port: Int)
-        case unit(String)
-        /// Answers 200 at this URL.
-        case http(url: String, host: String?)
-    }
-    package var service: String
-    package var node: NodeName
-    package var check: Check
 }
 
 /// What a service may use of its node's memory at its declared settings.

@@ -116,6 +116,14 @@ struct NowScreen: Encodable {
         } else if !silent.isEmpty, screen.verdict == .safe {
             screen.verdict = .degraded
             screen.why = "some nodes do not answer"
+        } else if screen.verdict == .safe, !isFrozen {
+            let bad = statuses.sorted { $0.key < $1.key }.flatMap { node, status in
+                (status.services ?? []).filter { !$0.serves }.map { "\($0.name) on \(node)" }
+            }
+            if !bad.isEmpty {
+                screen.verdict = .degraded
+                screen.why = "does not serve: \(bad.joined(separator: ", ")); bascule status says why"
+            }
         }
         return screen
     }

@@ -64,7 +64,8 @@ private struct Index {
             case .unit(let spec):
                 units[spec.name] = desired.id
                 if spec.name.hasPrefix("postgresql@") { postgresUnits.append(desired.id) }
-            case .timer, .sysctl, .firewall, .command, .postgresExtension, .postgresSetting, .app: break
+            case .timer, .sysctl, .firewall, .command, .postgresExtension, .postgresSetting, .app, .probe:
+                break
             }
         }
     }
@@ -87,6 +88,8 @@ private struct Index {
         }
         switch desired.resource {
         case .aptRepository: break
+        // What it speaks for is installed where that is as desired.
+        case .probe where !desired.requires.isEmpty: break
         case .package: needs.formUnion(repositories)
         default: if !isFreeOfPackages(desired.resource) { needs.formUnion(packages) }
         }
@@ -124,6 +127,7 @@ private struct Index {
             add(releases[spec.app])
             add(units["\(spec.unit)@.service"])
             add(units["nginx.service"])
+        case .probe(let spec): add(spec.unit.flatMap { units[$0] })
         case .package, .aptRepository, .group, .sysctl, .firewall: break
         }
         needs.remove(desired.id)

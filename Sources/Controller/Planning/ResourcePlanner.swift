@@ -104,10 +104,10 @@ package struct ResourcePlanner {
         let actions = items.map { ($0.desired.resource, $0.change?.action ?? .update) }
         let price =
             actions.map { $0.0.reversal(of: $0.1) }.max { self.rank($0) < self.rank($1) } ?? .reversible(seconds: 0)
+        let isDeployed = resources.allSatisfy { isPartOfDeployment($0) }
         let isPackages = resources.first?.resource.kind == .package
         return Step(
-            id: id, phase: resources.allSatisfy { [.release, .app].contains($0.resource.kind) } ? .deploy : .install,
-            node: node,
+            id: id, phase: isDeployed ? .deploy : .install, node: node,
             title: isPackages ? title(packages: items) : items.map(title).joined(separator: ", "),
             action: .converge(items), requires: requires,
             certainty: isOpaque ? .opaque : reason.map { .conditional(reason: $0) } ?? .exact, reversal: price,
@@ -123,8 +123,21 @@ package struct ResourcePlanner {
         return "packages \(names.joined(separator: " "))"
     }
 
+    /// An app, its release, and what proves that it serves.
+    private func isPartOfDeployment(_ desired: DesiredResource) -> Bool {
+        switch desired.resource.kind {
+        case .release, .app: true
+        case .probe:
+            edges[desired.id]?.contains { id in
+                byID[id].map { [.release, .app].contains($0.resource.kind) } ?? false
+            } ?? false
+        default: false
+        }
+    }
+
     private func title(_ item: ConvergeItem) -> String {
         let resource = item.desired.resource
+        if resource.kind == .probe { return "verify that \(resource.name) serves" }
         return "\(item.change?.action.rawValue ?? "converge") \(resource.kind.rawValue) \(resource.name)"
     }
 
@@ -148,6 +161,7 @@ package struct ResourcePlanner {
             case .postgresRole, .postgresDatabase, .postgresExtension, .postgresSetting: [.package, .unit]
             case .package: [.aptRepository]
             case .command: []
+            case .probe: Set(ResourceKind.allCases)
             default: [.package]
             }
         guard let cause = needs.sorted().first(where: { byID[$0].map { kinds.contains($0.resource.kind) } ?? false })
@@ -168,7 +182,7 @@ package struct ResourcePlanner {
     }
 
     private func isReactive(_ resource: DesiredResource) -> Bool {
-        [.unit, .app].contains(resource.resource.kind) || wantsAbsence(resource)
+        [.unit, .app, .probe].contains(resource.resource.kind) || wantsAbsence(resource)
     }
 
     /// Nothing, or nothing running, is desired: a package that is installed now may bring just that.
@@ -206,6 +220,8 @@ package struct ResourcePlanner {
                 default: false
                 }
             }
+        // Whatever the service is made of: packages reach it through its unit.
+        case .probe: return needs.filter { byID[$0]?.resource.kind != .package }
         default: return []
         }
     }

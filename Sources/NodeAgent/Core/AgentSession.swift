@@ -170,6 +170,7 @@ final class AgentSession: Sendable {
         case .status:
             Task {
                 let identity = services.identity
+                let serving = try? await Blocking.run { [services] in services.healing.services() }
                 send(
                     .reply, id,
                     Reply.status(
@@ -178,7 +179,8 @@ final class AgentSession: Sendable {
                             uptime: WallClock.monotonic() - services.started, activities: await keeper.activities(),
                             migrationAttempt: identity.attempt?.number ?? 0, t0: identity.attempt?.t0,
                             edge: services.edge.mode,
-                            lastSequence: services.journal.lastSequence, healing: services.healing.status())))
+                            lastSequence: services.journal.lastSequence, healing: services.healing.status(),
+                            services: serving)))
             }
         case .keepBackup(let digest, let number):
             work(id) {

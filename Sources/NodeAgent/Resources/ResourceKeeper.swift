@@ -5,14 +5,15 @@ package enum ResourceKeeper {
     /// Looks at all resources, in their order. Never throws: what cannot be looked at says why.
     ///
     /// Units are asked in one connection to systemd, PostgreSQL in one session a server and database, everything else
-    /// is read natively.
+    /// is read natively; probes ask all at once, on threads of their own, while the rest is looked at.
     package static func observe(_ resources: [DesiredResource], _ context: NodeContext) -> [Observation] {
         let specs = resources.map(\.resource)
+        let probes = ProbeRound(specs, context)
         let units = Result { try UnitStatus.read(unitNames(specs)) }
         let postgres = PostgresObserver(specs, context)
         return resources.map { desired in
             do {
-                return .make(desired.id, try look(desired.resource, units, postgres, context))
+                return .make(desired.id, try look(desired.resource, units, postgres, probes, context))
             } catch {
                 let reason = BasculeError.wrapping(error, "could not be observed")
                 let text = reason.cause.map { "\(reason.message): \($0)" } ?? reason.message
@@ -37,7 +38,7 @@ package enum ResourceKeeper {
 
     private static func look(
         _ resource: Resource, _ units: Result<[String: UnitStatus], any Error>, _ postgres: PostgresObserver,
-        _ context: NodeContext
+        _ probes: ProbeRound, _ context: NodeContext
     ) throws -> Observed {
         switch resource {
         case .package(let spec): .package(try PackageKeeper.observe(spec))
@@ -59,6 +60,7 @@ package enum ResourceKeeper {
         case .postgresSetting(let spec): .postgresSetting(try postgres.observe(spec))
         case .release(let spec): .release(try ReleaseKeeper.observe(spec))
         case .app(let spec): .app(try AppKeeper.observe(spec, try units.get(), context))
+        case .probe(let spec): .probe(probes.answer(spec))
         }
     }
 
@@ -119,6 +121,7 @@ package enum ResourceKeeper {
         case .postgresSetting(let spec): try PostgresKeeper.apply([spec], context)
         case .release(let spec): try ReleaseKeeper.apply(spec, context)
         case .app(let spec): try AppKeeper.apply(spec, context)
+        case .probe(let spec): try ProbeKeeper.apply(spec, context)
         }
     }
 

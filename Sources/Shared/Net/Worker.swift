@@ -1,7 +1,7 @@
 import Glibc
 
 /// A thread that runs one piece of work; `join` must be called once.
-struct Worker {
+package struct Worker: Sendable {
     private final class Work {
         let body: @Sendable () -> Void
         init(_ body: @escaping @Sendable () -> Void) { self.body = body }
@@ -10,7 +10,7 @@ struct Worker {
     private let thread: pthread_t?
 
     /// Runs the work on the caller's thread if no other can be had.
-    init(_ body: @escaping @Sendable () -> Void) {
+    package init(_ body: @escaping @Sendable () -> Void) {
         var thread = pthread_t()
         let work = Unmanaged.passRetained(Work(body))
         let code = pthread_create(
@@ -24,5 +24,5 @@ struct Worker {
     }
 
     /// Waits for the end of the work.
-    func join() { if let thread { pthread_join(thread, nil) } }
+    package func join() { if let thread { pthread_join(thread, nil) } }
 }

@@ -179,6 +179,12 @@ import Testing
         postgresRole:back_office
         postgresRole:service_role
         postgresRole:shop
+        probe:app.shop
+        probe:nginx
+        probe:nginx.tls
+        probe:pgbouncer
+        probe:postgresql
+        probe:redis.durable
         release:shop
         symlink:/etc/nginx/sites-enabled/bascule-shop.conf
         symlink:/etc/nginx/sites-enabled/default

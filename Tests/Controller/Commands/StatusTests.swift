@@ -33,6 +33,17 @@ import Testing
         ] { #expect(text.contains(part), "\(part)\n\(text)") }
     }
 
+    @Test func servicesThatDoNotServeAreNamed() {
+        var told = status(nil)
+        told.services = [
+            ServiceState("nginx", serves: true, detail: "status 421"),
+            ServiceState("redis.cache", serves: false, detail: "Could not connect\u{1B}[2J"),
+        ]
+        let text = StatusView(row: StatusRow(node: "n", status: told)).lines.joined(separator: "\n")
+        #expect(text.contains("does not serve  redis.cache  Could not connect\u{FFFD}[2J"), "\(text)")
+        #expect(text.contains("serves: nginx"), "\(text)")
+    }
+
     @Test func aHostileNodesNumbersAreOnlyShown() {
         var hostile = status(nil)
         (hostile.uptime, hostile.machine) = (1e300, "\u{1B}[2J\n")

@@ -104,6 +104,9 @@ let everyKey = #"""
       - {on: database, postgresDatabase: d, owner: reader, encoding: UTF8, locale: C.UTF-8, state: present}
       - {on: database, postgresExtension: citext, database: d, state: present}
       - {on: database, postgresSetting: log_min_duration_statement, value: 250ms}
+      - {on: all, probe: p1, url: "http://127.0.0.1:3000/up", host: shop.example, status: 204, unit: a@b.service}
+      - {on: all, probe: p2, connect: "127.0.0.1:6379", send: "PING\r\n", expect: "+PONG", timeout: 5s}
+      - {on: app, probe: p3, command: true, user: u}
       - {on: web, firewall: extra, allow: [8080, 8443], transport: udp, from: [10.0.0.0/8, "fd00::/8"]}
     migration:
       edge: {node: n1, upstream: "127.0.0.1:3000", certificate: /etc/ssl/a.pem, certificateKey: /etc/ssl/a.key}

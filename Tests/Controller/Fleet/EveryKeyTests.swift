@@ -68,7 +68,7 @@ import Testing
 
     @Test func resourcesTakeTheirValues() throws {
         let resources = try folder.parse(everyKey).fleet.resources
-        #expect(resources.count == 18)
+        #expect(resources.count == 21)
         #expect(resources[0].on == .some([.node("n1")]))
         #expect(resources[1].on == .some([.role(.web), .node("n1")]))
         guard case .file(let file) = resources[1].kind, case .template(_, let vars)? = file.content else {
@@ -81,11 +81,28 @@ import Testing
                 "l": .list([.text("a"), .map(["b": .text("c")])]), "p": .reference(.generate("p")),
                 "d": .reference(.binding(Binding(.database("shop"), aspect: .host))),
             ])
-        guard case .firewall(let opening) = resources[17].kind else {
-            Issue.record("no firewall: \(resources[17])")
+        #expect(
+            resources[17...19].map(\.kind) == [
+                .probe(
+                    probe(
+                        "p1", .url("http://127.0.0.1:3000/up", host: "shop.example", status: 204), unit: "a@b.service")),
+                .probe(
+                    probe("p2", .connect("127.0.0.1:6379", send: "PING\r\n", expect: "+PONG"), timeout: .seconds(5))),
+                .probe(probe("p3", .command(Command(["true"]), user: "u"))),
+            ])
+        guard case .firewall(let opening) = resources[20].kind else {
+            Issue.record("no firewall: \(resources[20])")
             return
         }
         #expect(opening.allow == [8080, 8443] && opening.transport == .udp && opening.from.count == 2)
+    }
+
+    private func probe(
+        _ name: String, _ question: ProbeResource.Question, unit: String? = nil, timeout: Duration = .seconds(30)
+    ) -> ProbeResource {
+        var probe = ProbeResource()
+        (probe.name, probe.question, probe.unit, probe.timeout) = (name, question, unit, timeout)
+        return probe
     }
 
     @Test func migrationsTakeTheirValues() throws {

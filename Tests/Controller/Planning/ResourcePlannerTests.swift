@@ -35,6 +35,33 @@ import Testing
         #expect(try plan([web, configuration, other], changed: [other.id]).steps.map(\.id) == ["n/file:/etc/other"])
     }
 
+    @Test func aProbeIsAskedAgainWhenItsServiceChangesAndOnlyThen() throws {
+        let probe = wanted(.probe(ProbeSpec("nginx", .command(["true"], user: "root"))), requires: [web.id])
+        let all = [deb("nginx"), deb("bc"), configuration, web, probe]
+        // What it speaks for changes: it is asked after that, whatever it says now.
+        let changed = try plan(all, changed: [configuration.id])
+        let step = try #require(changed["n/probe:nginx"])
+        #expect(step.title == "verify that nginx serves" && step.requires == ["n/unit:nginx.service"])
+        #expect(step.certainty == .conditional(reason: "after n/unit:nginx.service"))
+        // It alone does not serve: that is all there is to do.
+        let silent = try plan(all, changed: [probe.id])
+        #expect(silent.steps.map(\.id) == ["n/probe:nginx"] && silent.steps.first?.certainty == .exact)
+        #expect(silent.steps.first?.items.first?.change?.action == .verify)
+        // A package that has nothing to do with it, and nothing at all.
+        #expect(try plan(all, changed: ["n/package:bc"])["n/probe:nginx"] == nil)
+        #expect(try plan(all, changed: []).steps.isEmpty)
+    }
+
+    @Test func aProbeOfAnAppBelongsToItsDeployment() throws {
+        let app = wanted(
+            .app(
+                AppSpec(
+                    app: "shop", release: Digest(rawValue: "r"), root: "/srv", ports: [1], unit: "u", healthPath: "/",
+                    healthTimeout: 1, drain: 1, upstreamFile: nil, upstream: "x")))
+        let probe = wanted(.probe(ProbeSpec("app.shop", .command(["true"], user: "root"))), requires: [app.id])
+        #expect(try plan([app, probe], changed: [probe.id])["n/probe:app.shop"]?.phase == .deploy)
+    }
+
     @Test func packagesOfANodeAreOneStepBeforeWhatNeedsThem() throws {
         let all = [deb("nginx"), deb("redis"), deb("old", .absent), deb("there"), configuration, web]
         let seenAll = all.map {

@@ -34,6 +34,7 @@ func seen(_ desired: DesiredResource, _ asDesired: Bool) -> Observation {
         case .unit: .unit(UnitObserved(load: "loaded", active: asDesired ? "active" : "inactive", unitFile: "enabled"))
         case .aptRepository:
             .aptRepository(AptRepositoryObserved(digest: asDesired ? a : nil, desiredDigest: a, fetched: asDesired))
+        case .probe: .probe(ProbeObserved(serves: asDesired, detail: asDesired ? "" : "refused"))
         case .command: .command(CommandObserved(done: asDesired))
         case .sysctl(let spec):
             .sysctl(SysctlObserved(live: asDesired ? spec.value : "other", saved: spec.value, writable: false))

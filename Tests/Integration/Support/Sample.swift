@@ -40,6 +40,7 @@ enum Sample {
           - {on: all, firewall: metrics, allow: [9100, 9101], from: 10.0.0.0/8}
           - {on: all, file: /srv/it/uploaded.bin, source: uploaded.bin, mode: "0600"}
           - {on: all, file: /etc/motd, state: absent}
+          - {on: all, probe: ssh, connect: "127.0.0.1:22", expect: "SSH-2.0-", unit: ssh.service}
           - {on: database, postgresRole: reader, login: false}
           - {on: database, postgresRole: writer, password: !generate writer, memberOf: [reader], connectionLimit: 7}
           - {on: database, postgresDatabase: extra, owner: writer}

@@ -59,7 +59,8 @@ enum Samples {
             managed: 3, healed: 2, failed: 1,
             drift: [Drift(resource: "vps1/unit:x", since: 1, summary: "state", reason: .session, until: 601)],
             holds: [Hold(resource: nil, since: 1, until: nil, reason: "root on the console")], lastEvent: 4,
-            suspended: "the migration is frozen", diskLow: true))
+            suspended: "the migration is frozen", diskLow: true),
+        services: [ServiceState("redis.cache", serves: false, detail: "Could not connect")])
     static let record = JournalRecord(sequence: 7, time: 1.5, segment: "seg", event: .finished("a", result))
 
     static let events: [ExecutionEvent] = [

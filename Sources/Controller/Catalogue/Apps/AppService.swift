@@ -65,14 +65,21 @@ extension Compilation {
                     upstreamFile: isServed(app, on: node) ? Self.upstreamFile(name) : nil, upstream: Self.upstream(name)
                 )),
             on: node, requires: needs(app, on: node), origin: origin)
-        for port in ports {
-            output.probes.append(ServiceProbe(service: "app \(name)", node: node, check: check(app, port: port)))
-        }
+        try probe(
+            "app.\(name)", on: node, check(app, on: node), unit: nil,
+            after: [ResourceID(node: node, kind: "app", name: name.rawValue)], origin: origin)
     }
 
-    private func check(_ app: App, port: Int) -> ServiceProbe.Check {
-        guard let health = app.health else { return .tcp(host: "127.0.0.1", port: port) }
-        return .http(url: "http://127.0.0.1:\(port)\(health.path)", host: app.domains.first)
+    /// The way that customers take, past TLS and the maintenance page; the first instance where no Nginx stands before it.
+    private func check(_ app: App, on node: NodeName) -> ProbeSpec.Check {
+        guard let health = app.health else {
+            return .dialogue(host: "127.0.0.1", port: app.port, exchanges: [])
+        }
+        guard isServed(app, on: node) else {
+            return .http(url: "http://127.0.0.1:\(app.port)\(health.path)", host: nil, status: nil)
+        }
+        let host = app.domains.first.map { $0.hasPrefix("*.") ? "www.\($0.dropFirst(2))" : $0 }
+        return .http(url: "http://127.0.0.1:\(Self.innerPort)\(health.path)", host: host, status: nil)
     }
 
     /// The packages of the programs that the app's commands name.

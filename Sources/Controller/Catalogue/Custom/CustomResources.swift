@@ -58,9 +58,27 @@ extension Compilation {
                 let rule = FirewallSpec.Rule(transport, port, from: spec.from, purpose: spec.name)
                 openings[node, default: []].append(Opening(rule: rule, origin: origin))
             }
+        case .probe(let spec): try place(spec, on: node, origin: origin)
         case .postgresRole, .postgresDatabase, .postgresExtension, .postgresSetting:
             try placePostgres(kind, on: node, for: consumer, origin: origin)
         }
+    }
+
+    private mutating func place(_ spec: ProbeResource, on node: NodeName, origin: String) throws {
+        let check: ProbeSpec.Check
+        switch spec.question {
+        case .url(let url, let host, let status)?: check = .http(url: url, host: host, status: status)
+        case .command(let command, let user)?: check = .command(command.words, user: user)
+        case .connect(let endpoint, let send, let expect)?:
+            let colon = endpoint.lastIndex(of: ":") ?? endpoint.endIndex
+            let turn = ProbeSpec.Exchange(send: send.map { Content($0) }, expect: expect)
+            check = .dialogue(
+                host: String(endpoint[..<colon]), port: Int(endpoint[colon...].dropFirst()) ?? 0,
+                exchanges: send == nil && expect.isEmpty ? [] : [turn])
+        case nil: return
+        }
+        try probe(
+            spec.name, on: node, check, unit: spec.unit, timeout: Self.wholeSeconds(spec.timeout), origin: origin)
     }
 
     private mutating func placePostgres(

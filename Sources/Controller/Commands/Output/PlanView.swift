@@ -63,6 +63,7 @@ struct PlanView {
         case .delete, .stop: return Terminal.paint("-", .red)
         case .update, .start, .restart, .reload: return Terminal.paint("~", .yellow)
         case .run: return Terminal.paint("!", .yellow)
+        case .verify: return Terminal.paint("✓", .blue)
         }
     }
 

@@ -32,6 +32,7 @@ struct StatusView {
             out.append("  \(activity.phase?.rawValue ?? "")  \(activity.stepsDone)/\(activity.stepsTotal)  \(state)")
         }
         if let healing = status.healing { out += lines(healing) }
+        out += lines(status.services ?? [])
         return out + events
     }
 
@@ -57,6 +58,16 @@ struct StatusView {
         }
         let hidden = max(0, healing.drift.count - 20)
         return hidden > 0 ? out + ["  and \(hidden) more that differ"] : out
+    }
+
+    private func lines(_ services: [ServiceState]) -> [String] {
+        let good = services.filter(\.serves).map { Terminal.escape($0.name) }
+        let bad = services.filter { !$0.serves }.map { service in
+            "  "
+                + Terminal.paint(
+                    "does not serve  \(Terminal.escape(service.name))  \(Terminal.escape(service.detail))", .red)
+        }
+        return bad + (good.isEmpty ? [] : ["  serves: \(good.joined(separator: ", "))"])
     }
 
     /// Until a moment of the node's own clock.

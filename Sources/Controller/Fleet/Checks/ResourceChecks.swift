@@ -97,6 +97,7 @@ extension CustomResource.Kind {
         case .postgresExtension(let entry): ["postgresExtension:\(entry.database)/\(entry.name)"]
         case .postgresSetting(let entry): ["postgresSetting:\(entry.name)"]
         case .firewall(let entry): ["firewall:\(entry.name)"]
+        case .probe(let entry): ["probe:\(entry.name)"]
         }
     }
 }

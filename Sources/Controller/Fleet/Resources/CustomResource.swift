@@ -24,6 +24,7 @@ package struct CustomResource: Sendable, Equatable {
         case postgresExtension(PostgresExtensionResource)
         case postgresSetting(PostgresSettingResource)
         case firewall(FirewallResource)
+        case probe(ProbeResource)
     }
 }
 
@@ -123,6 +124,7 @@ extension CustomResource {
             Variant("postgresExtension", PostgresExtensionResource.self) { .postgresExtension($0) },
             Variant("postgresSetting", PostgresSettingResource.self) { .postgresSetting($0) },
             Variant("firewall", FirewallResource.self) { .firewall($0) },
+            .probe,
         ]
     }
 }

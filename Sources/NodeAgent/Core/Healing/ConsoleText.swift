@@ -10,6 +10,7 @@ enum ConsoleText {
         if let t0 = status.t0 { lines.append("migration attempt \(status.migrationAttempt): \(t0.rawValue)") }
         lines += status.activities.map(activity)
         if let healing = status.healing { lines += self.healing(healing, now) }
+        lines += services(status)
         lines.append("next: \(next(status))")
         return lines
     }
@@ -26,6 +27,8 @@ enum ConsoleText {
             lines.append("ACT NOW: the disk is nearly full")
         } else if !failing.isEmpty {
             lines.append("DEGRADED: \(failing.count) resources do not stay as accepted")
+        } else if let silent = status.services?.filter({ !$0.serves }), !silent.isEmpty {
+            lines.append("DEGRADED: \(silent.map(\.name).joined(separator: ", ")) does not serve")
         } else if !drift.isEmpty {
             lines.append("SAFE, with \(drift.count) differences that are left alone")
         } else {
@@ -36,6 +39,10 @@ enum ConsoleText {
         lines += drift.prefix(10).map { self.drift($0, now) }
         lines.append("next: \(next(status))")
         return lines
+    }
+
+    private static func services(_ status: AgentStatus) -> [String] {
+        (status.services ?? []).map { "\($0.serves ? "serves" : "DOES NOT SERVE")  \($0.name)  \($0.detail)" }
     }
 
     private static func activity(_ activity: AgentStatus.Activity) -> String {

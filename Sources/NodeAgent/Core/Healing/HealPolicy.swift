@@ -81,7 +81,7 @@ enum HealPolicy {
         case (.app(let spec), .app(let seen)):
             // Only what stopped is started, and only of the release that is there.
             return seen.current == String(spec.release.rawValue.prefix(16)) ? nil : .apply
-        case (.release, _), (.command, _): return .apply
+        case (.release, _), (.command, _), (.probe, _): return .apply
         default: return nil
         }
     }

@@ -157,7 +157,7 @@ extension Resource {
         case .aptRepository(let spec): spec.state == .present
         case .command: false
         case .unit, .sysctl, .firewall, .certificate, .postgresRole, .postgresDatabase, .postgresExtension,
-            .postgresSetting, .release, .app:
+            .postgresSetting, .release, .app, .probe:
             true
         }
     }

@@ -15,7 +15,7 @@ extension Healing {
             case .unit, .timer, .app: self = .units
             case .package, .aptRepository: self = .packages
             case .postgresRole, .postgresDatabase, .postgresExtension, .postgresSetting: self = .data
-            case .release, .command: return nil
+            case .release, .command, .probe: return nil
             }
         }
 

@@ -50,6 +50,8 @@ package final class Healing: Sendable {
     let holds: Holds
     let outbox: Outbox
     let state: Mutex<State>
+    /// What services answered last, and when on the monotonic clock.
+    let asked = Mutex((at: -Double.infinity, services: [ServiceState]()))
     /// Set once the loop runs; wakes it up.
     let wake: WakePipe
     let trust: ControllerTrust?
@@ -324,7 +326,8 @@ package final class Healing: Sendable {
                 why = "the maintenance page is up: only crashed units are started"
             }
             return HealingStatus(
-                managed: state.set.entries.count, healed: state.healed, failed: state.failed,
+                managed: state.set.entries.values.count { $0.desired.resource.kind != .probe }, healed: state.healed,
+                failed: state.failed,
                 drift: Array(drift.sorted { ($0.since, $0.resource) < ($1.since, $1.resource) }.prefix(200)),
                 holds: holds.active(at: now), lastEvent: outbox.last, suspended: why, diskLow: state.diskLow)
         }

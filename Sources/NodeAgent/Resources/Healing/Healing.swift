@@ -68,7 +68,7 @@ extension ResourceKeeper {
         case .firewall: [FirewallRules.path]
         case .certificate(let spec): [spec.certificatePath, spec.keyPath]
         case .app(let spec): [AppKeeper.link(spec.root)]
-        case .release, .command, .postgresRole, .postgresDatabase, .postgresExtension, .postgresSetting: []
+        case .release, .command, .probe, .postgresRole, .postgresDatabase, .postgresExtension, .postgresSetting: []
         }
     }
 

@@ -2,7 +2,8 @@ import BasculeModel
 import BasculeNet
 import Glibc
 
-/// A small session with a PostgreSQL server on this node, as its superuser by peer authentication.
+/// A small session with a PostgreSQL server on this node, as its superuser by peer authentication, or as another role by
+/// its password.
 ///
 /// It speaks the wire protocol itself (version 3, simple queries): the agent stays small, since libpq would add 10 MB
 /// to its memory, and no child process is started for an observation of a few milliseconds.
@@ -10,7 +11,13 @@ final class PostgresSession {
     private let stream: TCPStream
     private let place: Place
 
-    init(_ server: PostgresServer, database: String) throws {
+    /// - Parameters:
+    ///   - password: proved by SCRAM-SHA-256, never sent; nil for peer authentication as `postgres`.
+    ///   - seconds: how long the server may take for its first words.
+    init(
+        _ server: PostgresServer, database: String, user: String = "postgres", password: Secret? = nil,
+        seconds: Double = 10
+    ) throws {
         let path = "\(server.socket)/.s.PGSQL.\(server.port)"
         place = .thing("\(path) \(database)")
         guard FileIdentity(path: path) != nil else {
@@ -18,16 +25,23 @@ final class PostgresSession {
                 .postgresRefused, "No PostgreSQL server listens on port \(server.port)", at: .thing(path),
                 hint: "start it, or declare the service before its roles and databases")
         }
-        let account = try AccountDatabase.current().requireUser("postgres")
-        stream = try ThreadIdentity.acting(as: account.uid) {
-            try TCPStream.connect(to: .unix(path: path), deadline: .seconds(5))
+        let deadline = Deadline.seconds(seconds)
+        if password == nil {
+            let account = try AccountDatabase.current().requireUser("postgres")
+            stream = try ThreadIdentity.acting(as: account.uid) {
+                try TCPStream.connect(to: .unix(path: path), deadline: deadline)
+            }
+        } else {
+            stream = try TCPStream.connect(to: .unix(path: path), deadline: deadline)
         }
         var startup: [UInt8] = Self.number(196_608)
-        for word in ["user", "postgres", "database", database, "application_name", "bascule", ""] {
+        for word in ["user", user, "database", database, "application_name", "bascule", ""] {
             startup += Array(word.utf8) + [0]
         }
-        try stream.write(Self.number(startup.count + 4) + startup, deadline: .seconds(5))
-        _ = try answer(deadline: .seconds(10))
+        try stream.write(Self.number(startup.count + 4) + startup, deadline: deadline)
+        if let password { try prove(password, deadline: deadline) }
+        _ = try answer(deadline: deadline)
+        guard password == nil else { return }
         // What is said here may hold verifiers of passwords: it stays out of the server's log.
         _ = try query("SET log_statement = 'none'; SET log_min_error_statement = 'panic'; SET lock_timeout = '10s'")
     }
@@ -48,18 +62,55 @@ final class PostgresSession {
         return try answer(deadline: deadline)
     }
 
+    /// The SASL part of logging in. A server that trusts this socket asks for nothing, which is no error.
+    private func prove(_ password: Secret, deadline: Deadline) throws {
+        var scram = ScramClient(password)
+        while true {
+            let (kind, body) = try message(deadline: deadline)
+            guard kind == UInt8(ascii: "R") else {
+                throw kind == UInt8(ascii: "E") ? error(body) : malformed()
+            }
+            let data = Array(body.dropFirst(4))
+            var reply: [UInt8]
+            switch Self.value(body[0...]) {
+            case 0: return
+            case 10:
+                guard data.split(separator: 0).contains(where: { $0.elementsEqual(ScramClient.mechanism.utf8) }) else {
+                    throw malformed()
+                }
+                let first = scram.first()
+                reply = Array(ScramClient.mechanism.utf8) + [0] + Self.number(first.count) + first
+            case 11: reply = try scram.final(data, place)
+            case 12:
+                try scram.verify(data, place)
+                continue
+            default:
+                throw BasculeError(
+                    .postgresRefused, "The server asks for another login than SCRAM-SHA-256", at: place,
+                    hint: "set password_encryption or auth_type to scram-sha-256")
+            }
+            reply = [UInt8(ascii: "p")] + Self.number(reply.count + 4) + reply
+            try stream.write(reply, deadline: deadline)
+        }
+    }
+
+    private func malformed() -> BasculeError { BasculeError(.postgresRefused, "The answer is malformed", at: place) }
+
+    /// One message of the server: its kind and its body.
+    private func message(deadline: Deadline) throws -> (UInt8, [UInt8]) {
+        let head = try stream.read(exactly: 5, deadline: deadline)
+        let length = Self.value(head[1...]) - 4
+        guard length >= 0, length <= 64 << 20 else { throw malformed() }
+        return (head[0], length == 0 ? [] : try stream.read(exactly: length, deadline: deadline))
+    }
+
     /// Reads up to the server's next ReadyForQuery.
     private func answer(deadline: Deadline) throws -> [[String?]] {
         var rows: [[String?]] = []
         var failure: BasculeError?
         while true {
-            let head = try stream.read(exactly: 5, deadline: deadline)
-            let length = Self.value(head[1...]) - 4
-            guard length >= 0, length <= 64 << 20 else {
-                throw BasculeError(.postgresRefused, "The answer is malformed", at: place)
-            }
-            let body = length == 0 ? [] : try stream.read(exactly: length, deadline: deadline)
-            switch head[0] {
+            let (kind, body) = try message(deadline: deadline)
+            switch kind {
             case UInt8(ascii: "D"): rows.append(Self.row(body))
             case UInt8(ascii: "E"):
                 failure = error(body)

@@ -40,7 +40,7 @@ enum ScramVerifier {
         return base64(keys(pbkdf2(password.revealBytes(), Array(salt), rounds)).stored) == String(second[0])
     }
 
-    private static func keys(_ salted: [UInt8]) -> (stored: [UInt8], server: [UInt8]) {
+    static func keys(_ salted: [UInt8]) -> (stored: [UInt8], server: [UInt8]) {
         let client = HMAC.sha256(key: salted, Array("Client Key".utf8))
         return (SHA256.hash(client), HMAC.sha256(key: salted, Array("Server Key".utf8)))
     }

@@ -32,6 +32,7 @@ extension ResourceKeeper {
             return .sysctl(try store.snapshots([SysctlKeeper.file(spec.key)]), live: live)
         case .firewall: return .paths(try store.snapshots([FirewallRules.path]))
         case .certificate(let spec): return .paths(try store.snapshots([spec.certificatePath, spec.keyPath]))
+        case .probe: return .paths([:])
         case .command: return .irreversible(reason: "an opaque command has no known inverse")
         case .release(let spec): return .release(try ReleaseKeeper.observe(spec))
         case .app(let spec): return .app(current: AppKeeper.current(spec.root))

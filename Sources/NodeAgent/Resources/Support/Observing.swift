@@ -12,6 +12,9 @@ extension Observation {
         case .firewall(var seen):
             seen.text = nil
             plain = .firewall(seen)
+        case .probe(var seen):
+            seen.detail = ""
+            plain = .probe(seen)
         default: break
         }
         // Every kind encodes; were one ever not to, its reason still tells two states apart.

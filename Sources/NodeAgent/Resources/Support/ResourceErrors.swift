@@ -24,6 +24,8 @@ extension ErrorCode {
     package static let buildFailed: ErrorCode = "build-failed"
     /// An instance did not become healthy in time.
     package static let unhealthy: ErrorCode = "instance-unhealthy"
+    /// A service runs, or does not, and in any case does not do what it is for.
+    package static let doesNotServe: ErrorCode = "does-not-serve"
     /// PostgreSQL is not there or refused a statement.
     package static let postgresRefused: ErrorCode = "postgres-refused"
     /// What a resource needs is missing in its declaration or on the node.

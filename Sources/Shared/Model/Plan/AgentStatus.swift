@@ -52,14 +52,17 @@ package struct AgentStatus: Hashable, Codable, Sendable {
     package var lastSequence: Int
     /// What it keeps whole by itself; nil from an agent that does not.
     package var healing: HealingStatus?
+    /// Whether its services serve; nil from an agent that does not say.
+    package var services: [ServiceState]?
 
     package init(
         machine: String, version: String, epoch: Int, uptime: Double, activities: [Activity], migrationAttempt: Int,
         t0: T0State?,
-        edge: EdgeMode?, lastSequence: Int, healing: HealingStatus? = nil
+        edge: EdgeMode?, lastSequence: Int, healing: HealingStatus? = nil, services: [ServiceState]? = nil
     ) {
         (self.machine, self.version, self.epoch, self.uptime) = (machine, version, epoch, uptime)
         (self.activities, self.migrationAttempt, self.t0) = (activities, migrationAttempt, t0)
         (self.edge, self.lastSequence, self.healing) = (edge, lastSequence, healing)
+        self.services = services
     }
 }

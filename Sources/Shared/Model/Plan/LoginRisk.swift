@@ -20,7 +20,7 @@ extension Resource {
         case .unit(let spec): LoginRisk.of(unit: spec.name)
         case .sysctl(let spec): LoginRisk.of(sysctl: spec.key)
         case .package, .group, .user, .timer, .aptRepository, .certificate, .command, .postgresRole,
-            .postgresDatabase, .postgresExtension, .postgresSetting, .release, .app:
+            .postgresDatabase, .postgresExtension, .postgresSetting, .release, .app, .probe:
             nil
         }
     }

@@ -9,6 +9,8 @@ package enum ChangeAction: String, Hashable, Codable, Sendable, CaseIterable {
     case reload
     /// An opaque command, whose effect only its probe can tell.
     case run
+    /// Nothing is changed: a service is waited for until it serves.
+    case verify
 }
 
 /// One attribute that differs. Values are for people: secrets never stand in them.

@@ -36,6 +36,7 @@ extension Resource {
         case .postgresRole(let spec): spec.password.map { [$0] } ?? []
         case .release(let spec):
             (Array(spec.env.values) + Array(spec.buildEnv.values)).reduce(into: []) { $0.formUnion($1.secrets) }
+        case .probe(let spec): spec.secrets
         case .package, .directory, .symlink, .group, .user, .timer, .sysctl, .firewall, .certificate, .command,
             .postgresDatabase, .postgresExtension, .postgresSetting, .app:
             []
@@ -69,6 +70,7 @@ extension Resource {
         case .postgresSetting: .reversible(seconds: 4)
         case .release: .reversible(seconds: 1)
         case .app: .reversible(seconds: 15)
+        case .probe: .reversible(seconds: 0)
         }
     }
 
@@ -82,6 +84,7 @@ extension Resource {
         case .certificate, .postgresDatabase: 0.3
         case .release: 5
         case .app: 4
+        case .probe: 0.5
         default: 0.05
         }
     }

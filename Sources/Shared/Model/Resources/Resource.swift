@@ -19,6 +19,7 @@ package enum ResourceKind: String, Hashable, Codable, Sendable, CaseIterable {
     case postgresSetting
     case release
     case app
+    case probe
 }
 
 /// What one resource is to be. The smallest thing that converges on a node.
@@ -42,6 +43,7 @@ package enum Resource: Hashable, Sendable {
     case postgresSetting(PostgresSettingSpec)
     case release(ReleaseSpec)
     case app(AppSpec)
+    case probe(ProbeSpec)
 }
 
 /// What the agent saw of a resource.
@@ -65,6 +67,7 @@ package enum Observed: Hashable, Sendable {
     case postgresSetting(PostgresSettingObserved)
     case release(ReleaseObserved)
     case app(AppObserved)
+    case probe(ProbeObserved)
     /// It could not be looked at; the reason is for people.
     case unobservable(reason: String)
 }
@@ -91,6 +94,7 @@ extension Resource {
         case .postgresSetting: .postgresSetting
         case .release: .release
         case .app: .app
+        case .probe: .probe
         }
     }
 
@@ -116,6 +120,7 @@ extension Resource {
         case .postgresSetting(let spec): spec.name
         case .release(let spec): spec.app
         case .app(let spec): spec.app
+        case .probe(let spec): spec.name
         }
     }
 
@@ -144,6 +149,7 @@ extension Resource {
         case (.postgresSetting(let spec), .postgresSetting(let seen)): spec.verdict(seen)
         case (.release(let spec), .release(let seen)): spec.verdict(seen)
         case (.app(let spec), .app(let seen)): spec.verdict(seen)
+        case (.probe(let spec), .probe(let seen)): spec.verdict(seen)
         case (_, .unobservable(let reason)): .unreachable(reason: "could not be observed: \(reason)")
         default: .unreachable(reason: "the observation is of another kind")
         }
@@ -175,6 +181,7 @@ extension Resource: Codable {
         case .postgresSetting: self = .postgresSetting(try box.decode(PostgresSettingSpec.self, forKey: .value))
         case .release: self = .release(try box.decode(ReleaseSpec.self, forKey: .value))
         case .app: self = .app(try box.decode(AppSpec.self, forKey: .value))
+        case .probe: self = .probe(try box.decode(ProbeSpec.self, forKey: .value))
         }
     }
 
@@ -237,6 +244,9 @@ extension Resource: Codable {
             try box.encode(value, forKey: .value)
         case .app(let value):
             try box.encode(ResourceKind.app, forKey: .kind)
+            try box.encode(value, forKey: .value)
+        case .probe(let value):
+            try box.encode(ResourceKind.probe, forKey: .kind)
             try box.encode(value, forKey: .value)
         }
     }
@@ -273,6 +283,7 @@ extension Observed: Codable {
         case .postgresSetting: self = .postgresSetting(try box.decode(PostgresSettingObserved.self, forKey: .value))
         case .release: self = .release(try box.decode(ReleaseObserved.self, forKey: .value))
         case .app: self = .app(try box.decode(AppObserved.self, forKey: .value))
+        case .probe: self = .probe(try box.decode(ProbeObserved.self, forKey: .value))
         }
     }
 
@@ -335,6 +346,9 @@ extension Observed: Codable {
             try box.encode(value, forKey: .value)
         case .app(let value):
             try box.encode(ResourceKind.app, forKey: .kind)
+            try box.encode(value, forKey: .value)
+        case .probe(let value):
+            try box.encode(ResourceKind.probe, forKey: .kind)
             try box.encode(value, forKey: .value)
         case .unobservable(let reason):
             try box.encode("unobservable", forKey: .kind)

@@ -44,7 +44,7 @@ package struct HTTPURL: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// The `Host` header's value.
-    var authority: String {
+    package var authority: String {
         let name = host.contains(":") ? "[\(host)]" : host
         return port == (secure ? 443 : 80) ? name : "\(name):\(port)"
     }

@@ -77,9 +77,15 @@ extension Compilation {
             on: node, requires: parts.needed, origin: origin)
         reserveNginx(service, on: node)
         let status = "http://127.0.0.1:\(Self.innerPort)/.bascule/nginx-status"
-        output.probes.append(ServiceProbe(service: "nginx", node: node, check: .http(url: status, host: nil)))
-        output.probes.append(
-            ServiceProbe(service: "nginx", node: node, check: .tcp(host: "127.0.0.1", port: 443)))
+        try probe(
+            "nginx", on: node, .http(url: status, host: nil, status: 200), unit: "nginx.service", origin: origin)
+        // A whole handshake under a site's name; without a site there is nothing to shake hands for.
+        if let site = apps.first?.1.domains.first {
+            let name = site.hasPrefix("*.") ? "www.\(site.dropFirst(2))" : site
+            let hello = ["openssl", "s_client", "-brief", "-connect", "127.0.0.1:443", "-servername", name]
+            try probe(
+                "nginx.tls", on: node, .command(hello, user: "nobody"), unit: "nginx.service", origin: origin)
+        }
     }
 
     /// The apps with domains, which a node with the role `web` serves.

@@ -6,7 +6,7 @@ extension Compilation {
     static var pgbouncerOrigin: String { "service pgbouncer" }
 
     mutating func placePgBouncer() throws {
-        guard let service = fleet.services.pgbouncer, let node = single(.database) else { return }
+        guard fleet.services.pgbouncer != nil, let node = single(.database) else { return }
         guard fleet.services.postgresql != nil else {
             throw BasculeError(
                 .catalogueUnplaced, "pgbouncer is declared, but postgresql is not", at: place("services.pgbouncer"),
@@ -14,8 +14,6 @@ extension Compilation {
         }
         try packages(["pgbouncer"], on: node, origin: Self.pgbouncerOrigin)
         try keepFromUnattendedUpgrades("pgbouncer", "pgbouncer", on: node, origin: Self.pgbouncerOrigin)
-        output.probes.append(
-            ServiceProbe(service: "pgbouncer", node: node, check: .tcp(host: "127.0.0.1", port: service.port)))
     }
 
     mutating func finishPgBouncer() throws {
@@ -61,5 +59,23 @@ extension Compilation {
                     reloadOn: [files[1], files[2]], restartOn: [files[0]])),
             on: node, requires: [ResourceID(node: node, kind: "unit", name: unit)], origin: origin)
         open(service.port, to: peers, on: node, purpose: "pgbouncer")
+        try probePgBouncer(service, on: node)
+    }
+
+    /// A query that goes all the way through: as an app would, with its role and password, into its database.
+    private mutating func probePgBouncer(_ service: PgBouncer, on node: NodeName) throws {
+        let known = output.databases.sorted { $0.key < $1.key }.first { $0.value.password != nil }
+        var check = ProbeSpec.Check.dialogue(host: "127.0.0.1", port: service.port, exchanges: [])
+        var after: [ResourceID] = []
+        if let (name, endpoint) = known {
+            check = .postgres(
+                PostgresServer(port: service.port), database: name.rawValue, user: endpoint.owner,
+                password: endpoint.password)
+            after = [
+                ResourceID(node: node, kind: "postgresDatabase", name: name.rawValue),
+                ResourceID(node: node, kind: "postgresRole", name: endpoint.owner),
+            ]
+        }
+        try probe("pgbouncer", on: node, check, unit: "pgbouncer.service", after: after, origin: Self.pgbouncerOrigin)
     }
 }

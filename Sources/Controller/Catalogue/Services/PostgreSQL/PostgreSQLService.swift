@@ -42,8 +42,6 @@ extension Compilation {
             }
             output.databases[name] = DatabaseEndpoint(node: node, owner: owner, port: service.port, password: password)
         }
-        output.probes.append(
-            ServiceProbe(service: "postgresql", node: node, check: .tcp(host: "127.0.0.1", port: service.port)))
     }
 
     /// The server's files, once it is known who comes from elsewhere.
@@ -94,6 +92,10 @@ extension Compilation {
                     "postgresql@\(version)-main.service", enabled: nil, reloadOn: [reload, hba], restartOn: [restart])),
             on: node, origin: origin)
         open(service.port, to: remotes, on: node, purpose: "postgresql")
+        try probe(
+            "postgresql", on: node,
+            .postgres(PostgresServer(port: service.port), database: "postgres", user: "postgres", password: nil),
+            unit: postgresUnit(on: node), origin: origin)
     }
 
     /// The declared major version, which the node's release must have.

@@ -41,10 +41,6 @@ extension Compilation {
             try note(instance.password, .generated(length: Self.passwordLength))
             output.redis[instance.purpose] = RedisEndpoint(
                 node: node, host: "127.0.0.1", port: instance.port, user: nil, password: instance.password)
-            output.probes.append(
-                ServiceProbe(
-                    service: "redis.\(instance.purpose.rawValue)", node: node,
-                    check: .tcp(host: "127.0.0.1", port: instance.port)))
         }
     }
 
@@ -77,6 +73,11 @@ extension Compilation {
                 .unit(UnitSpec(instance.unit, restartOn: [path])), on: node,
                 requires: [spare.id(on: node), Resource.directory(data).id(on: node)], origin: origin)
             open(instance.port, to: peers, on: node, purpose: "redis \(name)")
+            let ping = Content.parts([.text("AUTH "), .secret(instance.password), .text("\r\nPING\r\n")])
+            try probe(
+                "redis.\(name)", on: node,
+                .dialogue(host: "127.0.0.1", port: instance.port, exchanges: [.init(send: ping, expect: "+PONG")]),
+                unit: instance.unit, origin: origin)
         }
     }
 
