@@ -52,6 +52,8 @@ package enum DebianRelease: String, Sendable, Hashable, CaseIterable {
     }
     /// PgBouncer keeps prepared statements in transaction mode from 1.21 on (bookworm 1.18, trixie 1.24).
     var pgbouncerHasPreparedStatements: Bool { self == .trixie }
+    /// Up to Postfix 3.9.1-6 an instance of a template ran the server, and postfix.service was an empty shell.
+    var postfixUnit: String { self == .bookworm ? "postfix@-.service" : "postfix.service" }
     /// pgvector is packaged from trixie on.
     var hasPgVector: Bool { self == .trixie }
 }

@@ -13,6 +13,7 @@ package struct Compiled: Sendable {
     package var sites: [Site] = []
     package var databases: [DatabaseName: DatabaseEndpoint] = [:]
     package var redis: [RedisPurpose: RedisEndpoint] = [:]
+    package var mail: MailEndpoint?
     /// What each service may use of its node's memory, in the order in which they were placed.
     package var memory: [MemoryShare] = []
     /// Acceptable, but the operator should know.
@@ -25,6 +26,8 @@ package enum SecretPurpose: Sendable, Hashable {
     case given
     /// Bascule makes it once, of `[A-Za-z0-9]`, so that it needs no escaping in any file; `length` characters.
     case generated(length: Int)
+    /// Bascule makes an RSA key once: PKCS #8 in PEM.
+    case generatedRSA(bits: Int)
 }
 
 /// An app's domains as one web node serves them.
@@ -61,6 +64,15 @@ package struct RedisEndpoint: Sendable, Hashable {
     /// nil is Redis's default user.
     package var user: String?
     package var password: SecretName
+}
+
+/// The mail server, as its own node reaches it.
+package struct MailEndpoint: Sendable, Hashable {
+    package var node: NodeName
+    package var host: String
+    package var port: Int
+    /// The private key that signs: RSA in PEM.
+    package var key: SecretName
 }
 
 /// What a service may use of its node's memory at its declared settings.

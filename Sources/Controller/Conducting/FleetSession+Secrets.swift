@@ -54,10 +54,12 @@ extension FleetSession {
     /// A secret's value: set by the administrator, or made now if Bascule makes it. Throws `secret-missing`.
     package nonisolated func secret(_ name: SecretName, _ purpose: SecretPurpose) throws -> Secret {
         if let known = try store.secret(name) { return known }
-        if case .generated(let length) = purpose {
-            return try store.generatedSecret(name, make: { RandomBytes.password(length) })
+        switch purpose {
+        case .generated(let length): return try store.generatedSecret(name, make: { RandomBytes.password(length) })
+        case .generatedRSA(let bits): return try store.generatedSecret(name, make: { try RSAKey.make(bits: bits) })
+        case .given:
+            throw BasculeError(.secretMissing, "the secret \(name) is not set", hint: "bascule secret set \(name)")
         }
-        throw BasculeError(.secretMissing, "the secret \(name) is not set", hint: "bascule secret set \(name)")
     }
 }
 

@@ -34,9 +34,9 @@ extension Store {
     }
 
     /// The value, made now and kept if there is none: `!generate`.
-    package func generatedSecret(_ name: SecretName, make: () -> String) throws -> Secret {
+    package func generatedSecret(_ name: SecretName, make: () throws -> String) throws -> Secret {
         if let known = try secret(name) { return known }
-        let fresh = Secret(make())
+        let fresh = Secret(try make())
         try setSecret(name, fresh, origin: "generated")
         return fresh
     }

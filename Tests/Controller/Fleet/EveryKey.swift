@@ -5,8 +5,8 @@ let everyKey = #"""
       n1: {address: "2001:db8::1", port: 2222, user: admin, key: keys/admin, hostKey: "ssh-ed25519 QUJD comment"}
       n2: {provider: lab, image: debian13, disk: 4GiB}
     topologies:
-      one: {n1: [database, cache, web, app]}
-      two: {n1: [database, cache], n2: [web, app]}
+      one: {n1: [database, cache, web, app, mail]}
+      two: {n1: [database, cache], n2: [web, app, mail]}
     topology: two
     services:
       postgresql:
@@ -36,6 +36,21 @@ let everyKey = #"""
         dns: {server: 192.0.2.53, port: 5353, tsig: !secret ACMET, propagation: 10s}
         caBundle: templates/b.conf
         account: {keyID: kid-1, key: !secret EAB}
+      mail:
+        domain: shop.example
+        hostname: mx.shop.example
+        admin: admin@other.example
+        selector: s2026
+        key: !secret DKIM
+        spf: ["include:_spf.other.example", mx]
+        dmarc: reject
+        addresses: [203.0.113.7, "2001:db8::7"]
+        ipv6: true
+        limits: {messageSize: 5MiB, recipients: 20, perMinute: 30, queueLifetime: 6h, processes: 10}
+        warmUp: {start: 2026-12-06, perDay: [10, 20]}
+        relay: {host: smtp.other.example, port: 465, user: shop, password: !secret RELAY}
+        receive: {aliases: {contact: owner@other.example}}
+        dns: {zone: shop.example, provider: rfc2136, server: 192.0.2.53, port: 5353, tsig: !secret TM, ttl: 10m}
     apps:
       shop:
         source: {git: "https://git.example/shop.git", ref: v1.2}
@@ -49,7 +64,7 @@ let everyKey = #"""
         health: {path: "/healthz?deep=1", timeout: 1m, interval: 500ms}
         domains: [shop.example, "*.shop.example"]
         files: {/uploads/: {folder: /srv/up, maxAge: 2h, trusted: false}}
-        env: {DIRECT: !binding database.shop.direct, HOST: !binding redis.durable.host, OTHER: !binding app.side, EMPTY: }
+        env: {DIRECT: !binding database.shop.direct, HOST: !binding redis.durable.host, OTHER: !binding app.side, EMPTY: , SMTP: !binding mail, SMTP_HOST: !binding mail.host}
         journeys: journeys/shop.yaml
         login: {path: /login, method: PUT, userField: user}
         user: www-data

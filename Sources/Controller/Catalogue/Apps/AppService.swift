@@ -100,6 +100,7 @@ extension Compilation {
                 let hasPool = fleet.services.pgbouncer != nil && binding.aspect != .direct
                 return [postgresUnit(on: node), hasPool ? "pgbouncer.service" : nil]
             case .redis(let purpose): return [redisUnit(purpose, on: node)]
+            case .mail: return [mailUnit(on: node)]
             // Apps of one node start together; each must bear the other's absence anyway.
             case .app: return []
             }

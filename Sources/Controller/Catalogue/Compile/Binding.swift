@@ -29,6 +29,7 @@ extension Compilation {
             case .database(let name): return try database(name, binding.aspect, for: consumer)
             case .redis(let purpose): return try redis(purpose, binding.aspect, for: consumer)
             case .app(let name): return try app(name, binding.aspect, for: consumer)
+            case .mail: return try mail(binding.aspect, for: consumer)
             }
         }
     }
@@ -81,6 +82,21 @@ extension Compilation {
         case .user: return "default"
         case .password: return .parts([.secret(endpoint.password)])
         case .name: return "0"
+        }
+    }
+
+    private func mail(_ aspect: BasculeFleet.Binding.Aspect, for consumer: Consumer) throws -> Content {
+        guard let endpoint = output.mail else { throw unplaced("mail", "mail", consumer) }
+        guard endpoint.node == consumer.node else {
+            throw BasculeError(
+                .catalogueLater,
+                "node \(consumer.node) submits mail on node \(endpoint.node): that comes with a later version",
+                at: place(consumer.path), hint: "give \(consumer.node) the role mail")
+        }
+        switch aspect {
+        case .host: return Content(endpoint.host)
+        case .port: return Content("\(endpoint.port)")
+        default: return Content("smtp://\(endpoint.host):\(endpoint.port)")
         }
     }
 

@@ -70,7 +70,7 @@ struct Compilation {
     func checkPlacement() throws {
         let once: [(Role, Bool, String)] = [
             (.database, fleet.services.postgresql != nil, "postgresql"),
-            (.cache, fleet.services.redis != nil, "redis"),
+            (.cache, fleet.services.redis != nil, "redis"), (.mail, fleet.services.mail != nil, "mail"),
         ]
         for (role, declared, service) in once where declared && topology.nodes(with: role).count > 1 {
             let names = topology.nodes(with: role).map(\.rawValue).joined(separator: ", ")

@@ -45,6 +45,15 @@ enum BuiltInTemplates {
         case "certificates.service": PackageResources.certificates_service
         case "cloudflare-networks.txt": PackageResources.cloudflare_networks_txt
         case "nginx.conf": PackageResources.nginx_conf
+        case "mail-main.cf": PackageResources.mail_main_cf
+        case "mail-master.cf": PackageResources.mail_master_cf
+        case "mail-opendkim-unit.conf": PackageResources.mail_opendkim_unit_conf
+        case "mail-opendkim.conf": PackageResources.mail_opendkim_conf
+        case "mail-pace": PackageResources.mail_pace
+        case "mail-pace.service": PackageResources.mail_pace_service
+        case "mail-pace.timer": PackageResources.mail_pace_timer
+        case "mail-postfix-unit.conf": PackageResources.mail_postfix_unit_conf
+        case "mail-probe": PackageResources.mail_probe
         case "nginx-bascule.conf": PackageResources.nginx_bascule_conf
         case "nginx-hardening.conf": PackageResources.nginx_hardening_conf
         case "nginx-headers.conf": PackageResources.nginx_headers_conf

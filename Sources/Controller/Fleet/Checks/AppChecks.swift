@@ -67,6 +67,9 @@ extension FleetChecks {
         case .app(let name):
             guard !declared("apps.\(name)") else { return }
             dangling("app", name.rawValue, at: span, among: fleet.apps.keys.map(\.rawValue))
+        case .mail:
+            guard !declared("services.mail") else { return }
+            dangling("service", "mail", at: span, among: [])
         }
     }
 }

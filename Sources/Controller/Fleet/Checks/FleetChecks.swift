@@ -126,6 +126,7 @@ struct FleetChecks {
         let needs: [(String, Role)] = [
             ("postgresql", .database), ("pgbouncer", .database), ("redis", .cache), ("nginx", .web),
             ("certificates", .web),
+            ("mail", .mail),
         ]
         for (service, role) in needs where declared("services.\(service)") {
             placed("the service '\(service)'", role, at: key("services.\(service)"), fleet)
@@ -137,6 +138,7 @@ struct FleetChecks {
                 .fleetMissingKey, "redis has neither 'cache' nor 'durable'", at: key("services.redis"),
                 hint: "a cache may evict keys; durable is for queues and sessions")
         }
+        if let mail = services.mail { self.mail(mail, fleet) }
         ports(fleet)
     }
 
@@ -160,6 +162,8 @@ struct FleetChecks {
         if let port = services.redis?.durable?.port {
             claims.append((port...port, "redis.durable", "services.redis.durable"))
         }
+        if services.mail != nil { claims.append((587...587, "mail", "services.mail")) }
+        if services.mail?.receive != nil { claims.append((25...25, "mail", "services.mail.receive")) }
         for (name, app) in fleet.apps.sorted(by: { $0.key < $1.key }) where app.port > 0 {
             let last = app.port + max(1, app.instances) - 1
             if last > 65535 {

@@ -102,8 +102,16 @@ enum ReferenceText {
                 .fleetBadValue, "\(reader.subject): \(quoted(text)) is not a binding", at: node.span, hint: hint)
             return nil
         }
+        if parts[0] == "mail" {
+            let aspects: [Binding.Aspect] = [.url, .host, .port]
+            guard parts.count > 1 else { return Binding(.mail) }
+            guard parts.count == 2, let aspect = Binding.Aspect(rawValue: parts[1]), aspects.contains(aspect) else {
+                return refuse("mail offers \(aspects.map(\.rawValue).joined(separator: ", "))")
+            }
+            return Binding(.mail, aspect: aspect)
+        }
         guard parts.count == 2 || parts.count == 3 else {
-            return refuse("write !binding database.NAME, redis.cache, redis.durable or app.NAME")
+            return refuse("write !binding database.NAME, redis.cache, redis.durable, app.NAME or mail")
         }
         let target: Binding.Target
         let aspects: [Binding.Aspect]
@@ -118,9 +126,9 @@ enum ReferenceText {
         case "app":
             (target, aspects) = (.app(AppName(parts[1])), [.url, .host, .port])
         default:
-            let meant = NearMiss.suggestion(for: parts[0], among: ["database", "redis", "app"])
+            let meant = NearMiss.suggestion(for: parts[0], among: ["database", "redis", "app", "mail"])
             return refuse(
-                meant.map { "did you mean '\($0).\(parts[1])'?" } ?? "a binding starts with database, redis or app")
+                meant.map { "did you mean '\($0).\(parts[1])'?" } ?? "a binding starts with database, redis, app or mail")
         }
         guard parts.count == 3 else { return Binding(target) }
         guard let aspect = Binding.Aspect(rawValue: parts[2]), aspects.contains(aspect) else {

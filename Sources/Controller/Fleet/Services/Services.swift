@@ -7,6 +7,7 @@ package struct Services: Sendable, Equatable {
     package var redis: Redis?
     package var nginx: Nginx?
     package var certificates: Certificates?
+    package var mail: Mail?
     package init() {}
 }
 
@@ -20,6 +21,7 @@ extension Services: Declared {
             .key("redis", \.redis, .object, "Redis (role cache)"),
             .key("nginx", \.nginx, .object, "Nginx (role web)"),
             .key("certificates", \.certificates, .object, "ACME certificates (role web)"),
+            .key("mail", \.mail, .object, "Postfix, which sends (role mail)"),
         ]
     }
 }

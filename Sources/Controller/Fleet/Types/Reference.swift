@@ -20,6 +20,8 @@ package struct Binding: Sendable, Hashable {
         case redis(RedisPurpose)
         /// Another app's HTTP endpoint.
         case app(AppName)
+        /// The mail server declared under `services.mail`.
+        case mail
     }
 
     /// The part of the endpoint. `database.shop` alone is the URL.
