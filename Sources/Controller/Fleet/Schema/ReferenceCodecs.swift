@@ -128,7 +128,8 @@ enum ReferenceText {
         default:
             let meant = NearMiss.suggestion(for: parts[0], among: ["database", "redis", "app", "mail"])
             return refuse(
-                meant.map { "did you mean '\($0).\(parts[1])'?" } ?? "a binding starts with database, redis, app or mail")
+                meant.map { "did you mean '\($0).\(parts[1])'?" }
+                    ?? "a binding starts with database, redis, app or mail")
         }
         guard parts.count == 3 else { return Binding(target) }
         guard let aspect = Binding.Aspect(rawValue: parts[2]), aspects.contains(aspect) else {

@@ -40,8 +40,8 @@ package struct Mail: Sendable, Equatable {
         package var perMinute = 120
         /// How long delivery is tried. Default 1 day: nobody wants yesterday's link for a new password.
         package var queueLifetime: Duration = .seconds(86_400)
-        /// Deliveries at once, and connections of clients at once. Default 20.
-        package var processes = 20
+        /// Deliveries at once, and connections of clients at once. Default 10: some 10 messages a second.
+        package var processes = 10
         package init() {}
     }
 
@@ -178,7 +178,8 @@ extension Mail.DNS: Declared {
 
 extension TextRule {
     static let selector = TextRule(what: "a DKIM selector", first: "a-z0-9", rest: "a-z0-9-", limit: 63)
-    static let localPart = TextRule(what: "the part of an address before @", first: "a-z0-9", rest: "a-z0-9.+_-", limit: 64)
+    static let localPart = TextRule(
+        what: "the part of an address before @", first: "a-z0-9", rest: "a-z0-9.+_-", limit: 64)
 }
 
 extension Codec where Value == String {
@@ -197,7 +198,8 @@ extension Codec where Value == String {
     /// An SPF mechanism that lets somebody send; `all` is written by Bascule.
     static var mechanism: Codec {
         .scalar(
-            "an SPF mechanism such as include:_spf.example", pattern: "^(include|a|mx|ip4|ip6|exists)(:[A-Za-z0-9_.:/-]+)?$",
+            "an SPF mechanism such as include:_spf.example",
+            pattern: "^(include|a|mx|ip4|ip6|exists)(:[A-Za-z0-9_.:/-]+)?$",
             hint: "include:, a, mx, ip4:, ip6: or exists:; all is written by Bascule",
             parse: { text in
                 let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
