@@ -177,24 +177,28 @@ package struct MailCheck: Sendable {
             hint: mail.relay == nil
                 ? "ask the provider to open port 25 outward, or declare services.mail.relay"
                 : "is the relay's name and port right, and does the provider let port \(port) out?")
-        await ask(endpoint.node, [MailPrograms.probe, "egress", host, "\(port)"], &finding)
+        // Once may be a receiver's whim.
+        for _ in 0..<3 where finding.status != .right {
+            await ask(endpoint.node, [MailPrograms.probe, "egress", host, "\(port)"], &finding)
+        }
         return finding
     }
 
-    /// Has the agent look at a command that changes nothing: its probe says all.
+    /// Has the agent ask once, as it asks whether services serve.
     private func ask(_ node: NodeName, _ words: [String], _ finding: inout MailFinding) async {
         do {
             guard try session.isBootstrapped(node) else {
                 finding.detail = "the node has no agent yet"
                 return
             }
-            let look = CommandSpec("mail-check", command: ["true"], unless: words, timeout: 10)
-            let desired = DesiredResource(.command(look), on: node, origin: "mail check")
+            let question = ProbeSpec("mail.\(finding.check)", .command(words, user: "root"))
+            let desired = DesiredResource(.probe(question), on: node, origin: "mail check")
             guard case .observations(let seen) = try await session.link(node).ask(.observe([desired])),
-                case .command(let answer)? = seen.first?.observed
+                case .probe(let answer)? = seen.first?.observed
             else { throw BasculeError(.protocolViolation, "the agent answered something else than observations") }
-            finding.status = answer.done ? .right : .wrong
-            if answer.done { finding.hint = nil }
+            finding.status = answer.serves ? .right : .wrong
+            finding.detail = answer.serves ? nil : answer.detail
+            if answer.serves { finding.hint = nil }
         } catch {
             finding.detail = BasculeError.wrapping(error, "no answer").message
         }

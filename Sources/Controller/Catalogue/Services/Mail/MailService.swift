@@ -22,7 +22,6 @@ extension Compilation {
         let key = service.key ?? SecretName("generated.dkim.\(service.selector)")
         try note(key, service.key == nil ? .generatedRSA(bits: 2048) : .given)
         output.mail = MailEndpoint(node: node, host: "127.0.0.1", port: 587, key: key)
-        output.probes.append(ServiceProbe(service: "mail", node: node, check: .command([Self.mailProbe, "deliver"])))
         reserveMail(service, on: node)
     }
 
@@ -43,6 +42,7 @@ extension Compilation {
         try placeProbe(service, on: node)
         if let warmUp = service.warmUp { try placePace(warmUp, service, on: node) }
         try placePostfixUnit(service, files, on: node)
+        try probeMail(service, on: node)
         if service.receive != nil {
             openings[node, default: []].append(
                 Opening(rule: .init(.tcp, 25, purpose: "mail"), origin: Self.mailOrigin))
@@ -105,6 +105,20 @@ extension Compilation {
         try add(
             .file(FileSpec(Self.mailProbe, text, permissions: Permissions(mode: 0o755))), on: node,
             origin: Self.mailOrigin)
+    }
+
+    /// Up to the recipient, which takes a signer that answers (without one it is 451), but no message: this is asked often.
+    private mutating func probeMail(_ service: Mail, on node: NodeName) throws {
+        let exchanges: [ProbeSpec.Exchange] = [
+            .init(expect: "220 \(service.name) ESMTP"), .init(send: "EHLO localhost\r\n", expect: "250 "),
+            .init(send: Content("MAIL FROM:<root@\(service.name)>\r\n"), expect: "250 2.1.0"),
+            .init(send: Content("RCPT TO:<\(Self.mailSink(service))>\r\n"), expect: "250 2.1.5"),
+            .init(send: "QUIT\r\n", expect: "221"),
+        ]
+        let signer = ResourceID(node: node, kind: "unit", name: "opendkim.service")
+        try probe(
+            "mail", on: node, .dialogue(host: "127.0.0.1", port: 587, exchanges: exchanges),
+            unit: release(node).postfixUnit, after: [signer], origin: Self.mailOrigin)
     }
 
     private mutating func placePostfixUnit(_ service: Mail, _ files: [String], on node: NodeName) throws {
