@@ -57,11 +57,17 @@ agent: build-deps
 	@scripts/agent-size.sh $(DIST)/bascule-agent
 
 .PHONY: test
-test: deps controller agent test-agent ## build, then every test: libraries, real servers, throwaway nodes (as root)
-	swift build --scratch-path $(BUILD) --build-tests
+test: deps ## build, then every test: libraries, real servers, throwaway nodes (as root)
+	@$(MAKE) --no-print-directory --output-sync=target -j2 test-programs test-agents
 	BASCULE=$(abspath $(DIST))/bascule BASCULE_AGENTS=$(abspath $(DIST))/agents \
 	    BASCULE_TEST_AGENTS=$(abspath $(DIST))/test/agents \
 	    scripts/test.sh --scratch-path $(BUILD) $(TEST_FLAGS)
+
+# Two builds at once, each in a scratch directory of its own: one alone leaves a core idle half of the time.
+.PHONY: test-programs test-agents
+test-programs: controller
+	swift build --scratch-path $(BUILD) --build-tests
+test-agents: agent test-agent
 
 # An agent with failpoints, which a released one has not.
 .PHONY: test-agent
