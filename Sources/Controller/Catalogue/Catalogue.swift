@@ -20,6 +20,7 @@ package enum Catalogue {
         try compilation.finishDataServices()
         try compilation.finishMail()
         try compilation.placeMigrationTools()
+        try compilation.placeMonitoring()
         try compilation.placeFirewalls()
         return compilation.finish()
     }

@@ -15,4 +15,6 @@ extension ErrorCode {
     package static let catalogueLater: ErrorCode = "catalogue-later"
     /// Traffic between nodes is not encrypted by this version.
     package static let catalogueUnencrypted: ErrorCode = "catalogue-unencrypted"
+    /// Alerts are raised and nobody is told.
+    package static let catalogueNobodyTold: ErrorCode = "catalogue-nobody-told"
 }

@@ -54,6 +54,9 @@ package enum DebianRelease: String, Sendable, Hashable, CaseIterable {
     var pgbouncerHasPreparedStatements: Bool { self == .trixie }
     /// Up to Postfix 3.9.1-6 an instance of a template ran the server, and postfix.service was an empty shell.
     var postfixUnit: String { self == .bookworm ? "postfix@-.service" : "postfix.service" }
+    /// The package's PgBouncer exporter knows the console of its PgBouncer: bookworm's 1.7 ends at the column names that
+    /// PgBouncer 1.18 has (trixie 0.10).
+    var pgbouncerExporterWorks: Bool { self == .trixie }
     /// pgvector is packaged from trixie on.
     var hasPgVector: Bool { self == .trixie }
 }

@@ -20,6 +20,7 @@ package enum AgentCommand {
           bascule-agent backups [NUMBER]       the controller's store backups here; one of them to standard output
           bascule-agent task                   a data task in a process of its own (what the agent runs)
           bascule-agent trial [--over]         bring the previous program back where a new one fails (what the unit runs)
+          bascule-agent errors collect APP...  group what the apps threw since the last time (what its timer runs)
           bascule-agent version
 
         On the node's own console, as root:
@@ -76,6 +77,9 @@ package enum AgentCommand {
             case "trial":
                 try Upgrade.judge(isOver: arguments.dropFirst().first == "--over", paths: paths)
             case "task": return DataChild.run()
+            case "errors":
+                guard arguments.count > 2, arguments[1] == "collect" else { throw usage }
+                try ErrorCollector(paths: paths, apps: Array(arguments[2...])).run()
             case "version": print("bascule-agent \(ProtocolVersion.product) \(Install.architecture)")
             case "help", "--help", "-h": print(help)
             default: throw usage

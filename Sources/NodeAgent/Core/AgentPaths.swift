@@ -39,6 +39,10 @@ package struct AgentPaths: Sendable {
     var holds: String { "\(state)/holds.json" }
     var drift: String { "\(state)/drift.json" }
     var outbox: String { "\(state)/outbox" }
+    /// What the apps threw, grouped.
+    var errors: String { "\(state)/errors" }
+    /// Where node_exporter finds metrics as text; only agents with their own place on the node write there.
+    var metrics: String? { state == "/var/lib/bascule" ? "/var/lib/prometheus/node-exporter" : nil }
     /// Blocks that are given up first when the disk runs full.
     var reserve: String { "\(state)/reserve" }
     /// A program on trial, and one that did not stay.

@@ -235,6 +235,13 @@ final class AgentSession: Sendable {
                 try services.healing.release(resource)
                 return .accepted
             }
+        case .errors(let app, let since):
+            work(id) { .errors(try ErrorBook.groups(services.paths, app: app, since: since)) }
+        case .testAlert(let channels, let seconds):
+            work(id) {
+                try AlertTest(channels: channels).run(seconds: min(seconds, 600))
+                return .accepted
+            }
         case .outbox(let first, let limit):
             work(id) { .outbox(try services.healing.outbox.events(from: first, limit: max(0, min(limit, 5000)))) }
         }

@@ -139,6 +139,11 @@ package enum Request: Hashable, Codable, Sendable {
     case revokeToken(name: String)
     /// A word of a key rotation.
     case rotate(KeyRotation)
+    /// What the apps of this node threw, those of one app if one is named, seen since a time (seconds since 1970).
+    case errors(app: String?, since: Double)
+    /// Sends a test alert through this node's Alertmanager; accepted once each of these channels (`email`, `webhook`)
+    /// has taken a notification.
+    case testAlert(channels: [String], seconds: Double)
 }
 
 /// What came of a request.
@@ -157,6 +162,7 @@ package enum Reply: Hashable, Codable, Sendable {
     case refused(BasculeError)
     case backups([BackupInfo])
     case outbox([AgentEvent])
+    case errors([ErrorGroup])
 }
 
 /// What is told while a request is worked on.

@@ -103,10 +103,11 @@ extension Request {
     package var isMutating: Bool {
         switch self {
         case .hello, .facts, .observe, .missingBlobs, .attach, .status, .journal, .snapshots, .backups, .outbox,
-            .program:
+            .program, .errors:
             false
         case .putBlob, .putSecrets, .submit, .command, .restore, .edge, .publicKey, .upgrade, .keepBackup, .leave,
-            .manifest, .hold, .release, .confirm, .keepProgram, .admitToken, .revokeToken, .rotate:
+            .manifest, .hold, .release, .confirm, .keepProgram, .admitToken, .revokeToken, .rotate,
+            .testAlert:
             true
         }
     }

@@ -39,6 +39,12 @@ import Testing
             ),
             (.revokeToken(name: "ci-1"), #"{"revokeToken":{"name":"ci-1"}}"#),
             (.outbox(from: 3, limit: 9), #"{"outbox":{"from":3,"limit":9}}"#),
+            (.errors(app: "shop", since: 1.5), #"{"errors":{"app":"shop","since":1.5}}"#),
+            (
+                .testAlert(channels: ["webhook"], seconds: 60),
+                #"{"testAlert":{"channels":["webhook"],"seconds":60}}"#
+            ),
+            (.errors(app: nil, since: 0), #"{"errors":{"since":0}}"#),
             (.edge(.maintenance, lease: 60), #"{"edge":{"_0":"maintenance","lease":60}}"#),
             (
                 .putSecrets([SealedSecret(name: "db/shop", sealed: "00")], tag: "t"),
@@ -135,9 +141,11 @@ import Testing
                 case .admitToken: 26
                 case .revokeToken: 27
                 case .rotate: 28
+                case .errors: 29
+                case .testAlert: 30
                 }
             })
-        #expect(requests == Set(0...28))
+        #expect(requests == Set(0...30))
         let replies = Set(
             Samples.replies.map { reply in
                 switch reply {
@@ -155,9 +163,10 @@ import Testing
                 case .refused: 11
                 case .backups: 12
                 case .outbox: 13
+                case .errors: 14
                 }
             })
-        #expect(replies == Set(0...13))
+        #expect(replies == Set(0...14))
     }
 
     @Test(arguments: [

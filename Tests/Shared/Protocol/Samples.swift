@@ -87,7 +87,8 @@ enum Samples {
         .revokeToken(name: "ci-1"),
         .rotate(.announce(RotationKeys(fleetKey: "ssh-ed25519 AAAA", controllerKey: "00"))),
         .rotate(.confirm(RotationKeys(fleetKey: "ssh-ed25519 AAAA", controllerKey: "00"))), .rotate(.prepareSealing),
-        .rotate(.adoptSealing("00")),
+        .rotate(.adoptSealing("00")), .errors(app: "shop", since: 1.5), .errors(app: nil, since: 0),
+        .testAlert(channels: ["email"], seconds: 90),
     ]
 
     static let replies: [Reply] = [
@@ -109,5 +110,10 @@ enum Samples {
                     sequence: 1, time: 1.5, kind: $0, resource: "vps1/file:/etc/motd", text: "content", seconds: 0.1,
                     error: error)
             }),
+        .errors([
+            ErrorGroup(
+                fingerprint: "0a1b2c3d4e5f", app: "shop", type: "TypeError", message: "no <n>", frames: ["f server.js"],
+                count: 3, first: 1.5, last: 2, sample: "TypeError: no 1\n    at f (server.js:1:1)")
+        ]),
     ]
 }

@@ -36,7 +36,7 @@ extension Compilation {
     }
 
     /// A node's address as a number: a firewall and a listening socket know no names.
-    private func numeric(_ node: NodeName) throws -> String {
+    func numeric(_ node: NodeName) throws -> String {
         let address = try address(node, neededBy: "nodes.\(node).address")
         let isIPv6 = address.contains(":")
         let allowed = CharacterSet(charactersIn: isIPv6 ? "0123456789abcdefABCDEF:." : "0123456789.")

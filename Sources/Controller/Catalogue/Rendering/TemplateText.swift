@@ -44,7 +44,13 @@ enum BuiltInTemplates {
         case "certificates.ini": PackageResources.certificates_ini
         case "certificates.service": PackageResources.certificates_service
         case "cloudflare-networks.txt": PackageResources.cloudflare_networks_txt
-        case "nginx.conf": PackageResources.nginx_conf
+        case "grafana-dashboard-data.json": PackageResources.grafana_dashboard_data_json
+        case "grafana-dashboard-errors.json": PackageResources.grafana_dashboard_errors_json
+        case "grafana-dashboard-node.json": PackageResources.grafana_dashboard_node_json
+        case "grafana-dashboard-web.json": PackageResources.grafana_dashboard_web_json
+        case "grafana-dashboards.yaml": PackageResources.grafana_dashboards_yaml
+        case "grafana-datasource.yaml": PackageResources.grafana_datasource_yaml
+        case "grafana.ini": PackageResources.grafana_ini
         case "mail-main.cf": PackageResources.mail_main_cf
         case "mail-master.cf": PackageResources.mail_master_cf
         case "mail-opendkim-unit.conf": PackageResources.mail_opendkim_unit_conf
@@ -54,14 +60,37 @@ enum BuiltInTemplates {
         case "mail-pace.timer": PackageResources.mail_pace_timer
         case "mail-postfix-unit.conf": PackageResources.mail_postfix_unit_conf
         case "mail-probe": PackageResources.mail_probe
+        case "monitoring-access.mtail": PackageResources.monitoring_access_mtail
+        case "monitoring-alertmanager.yml": PackageResources.monitoring_alertmanager_yml
+        case "monitoring-blackbox.yml": PackageResources.monitoring_blackbox_yml
+        case "monitoring-errors.service": PackageResources.monitoring_errors_service
+        case "monitoring-hardening.conf": PackageResources.monitoring_hardening_conf
+        case "monitoring-pgbouncer.service": PackageResources.monitoring_pgbouncer_service
+        case "monitoring-pgbouncer.sh": PackageResources.monitoring_pgbouncer_sh
+        case "monitoring-prometheus.yml": PackageResources.monitoring_prometheus_yml
+        case "monitoring-rules-access.yml": PackageResources.monitoring_rules_access_yml
+        case "monitoring-rules-agent.yml": PackageResources.monitoring_rules_agent_yml
+        case "monitoring-rules-backup.yml": PackageResources.monitoring_rules_backup_yml
+        case "monitoring-rules-errors.yml": PackageResources.monitoring_rules_errors_yml
+        case "monitoring-rules-mail.yml": PackageResources.monitoring_rules_mail_yml
+        case "monitoring-rules-nginx.yml": PackageResources.monitoring_rules_nginx_yml
+        case "monitoring-rules-node.yml": PackageResources.monitoring_rules_node_yml
+        case "monitoring-rules-pgbouncer.yml": PackageResources.monitoring_rules_pgbouncer_yml
+        case "monitoring-rules-postgresql.yml": PackageResources.monitoring_rules_postgresql_yml
+        case "monitoring-rules-redis.yml": PackageResources.monitoring_rules_redis_yml
+        case "monitoring-rules-services.yml": PackageResources.monitoring_rules_services_yml
+        case "monitoring-rules-sites.yml": PackageResources.monitoring_rules_sites_yml
+        case "monitoring-rules-watch.yml": PackageResources.monitoring_rules_watch_yml
+        case "monitoring-timer.timer": PackageResources.monitoring_timer_timer
         case "nginx-bascule.conf": PackageResources.nginx_bascule_conf
         case "nginx-hardening.conf": PackageResources.nginx_hardening_conf
         case "nginx-headers.conf": PackageResources.nginx_headers_conf
-        case "nginx-proxy.conf": PackageResources.nginx_proxy_conf
         case "nginx-logrotate": PackageResources.nginx_logrotate
         case "nginx-maintenance.html": PackageResources.nginx_maintenance_html
+        case "nginx-proxy.conf": PackageResources.nginx_proxy_conf
         case "nginx-site.conf": PackageResources.nginx_site_conf
         case "nginx-unavailable.html": PackageResources.nginx_unavailable_html
+        case "nginx.conf": PackageResources.nginx_conf
         case "pg_hba.conf": PackageResources.pg_hba_conf
         case "pgbouncer-pools.ini": PackageResources.pgbouncer_pools_ini
         case "pgbouncer-userlist.txt": PackageResources.pgbouncer_userlist_txt

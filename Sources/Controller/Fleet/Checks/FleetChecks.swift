@@ -127,6 +127,7 @@ struct FleetChecks {
             ("postgresql", .database), ("pgbouncer", .database), ("redis", .cache), ("nginx", .web),
             ("certificates", .web),
             ("mail", .mail),
+            ("monitoring", .monitoring),
         ]
         for (service, role) in needs where declared("services.\(service)") {
             placed("the service '\(service)'", role, at: key("services.\(service)"), fleet)
@@ -164,6 +165,12 @@ struct FleetChecks {
         }
         if services.mail != nil { claims.append((587...587, "mail", "services.mail")) }
         if services.mail?.receive != nil { claims.append((25...25, "mail", "services.mail.receive")) }
+        if let port = services.monitoring?.grafana?.port {
+            claims.append((port...port, "grafana", "services.monitoring.grafana"))
+        }
+        if services.monitoring != nil {
+            claims += Monitoring.ports.map { ($0...$0, "monitoring", "services.monitoring") }
+        }
         for (name, app) in fleet.apps.sorted(by: { $0.key < $1.key }) where app.port > 0 {
             let last = app.port + max(1, app.instances) - 1
             if last > 65535 {

@@ -8,6 +8,7 @@ package struct Services: Sendable, Equatable {
     package var nginx: Nginx?
     package var certificates: Certificates?
     package var mail: Mail?
+    package var monitoring: Monitoring?
     package init() {}
 }
 
@@ -22,6 +23,7 @@ extension Services: Declared {
             .key("nginx", \.nginx, .object, "Nginx (role web)"),
             .key("certificates", \.certificates, .object, "ACME certificates (role web)"),
             .key("mail", \.mail, .object, "Postfix, which sends (role mail)"),
+            .key("monitoring", \.monitoring, .object, "Monitoring and error tracking (role monitoring)"),
         ]
     }
 }

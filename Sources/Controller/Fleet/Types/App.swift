@@ -35,6 +35,8 @@ package struct App: Sendable, Equatable {
     package var drain: Duration = .seconds(10)
     /// Where customers log in, for the criterion `usersUnableToLogIn`.
     package var login: LoginEndpoint?
+    /// Where each instance gives metrics as Prometheus reads them; nil where it has none.
+    package var metrics: String?
     package init() {}
 }
 
@@ -94,6 +96,7 @@ extension App: Declared {
             .key("user", \.user, .name(.account), "The system user that it runs as; the app's name if absent"),
             .key("keep", \.keep, .integer(1...100), "Releases kept on the node"),
             .key("drain", \.drain, .duration, "Time to finish requests before an instance is stopped"),
+            .key("metrics", \.metrics, .httpPath, "Where each instance gives metrics for Prometheus; none if absent"),
         ]
     }
 }

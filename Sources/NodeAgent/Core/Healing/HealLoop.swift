@@ -7,6 +7,7 @@ import Synchronization
 final class HealLoop {
     private let healing: Healing
     private let floor: DiskFloor
+    private let metrics: AgentMetrics
     private let memory: IdleMemory
     private var watch: FileWatch?
     private var signals: SystemdSignals?
@@ -42,6 +43,7 @@ final class HealLoop {
     init(_ healing: Healing, _ memory: IdleMemory) {
         (self.healing, self.memory) = (healing, memory)
         floor = DiskFloor(healing)
+        metrics = AgentMetrics(healing)
     }
 
     /// Watches and heals for ever, on a thread of its own.
@@ -229,6 +231,7 @@ final class HealLoop {
             }
         }
         floor.look(at: now)
+        metrics.tell(at: now)
     }
 
     // MARK: - Work

@@ -83,7 +83,7 @@ extension Compilation {
             }
         }
         try add(
-            .file(FileSpec(hba, try render("pg_hba.conf", ["remotes": .list(lines)]), permissions: owned)), on: node,
+            .file(FileSpec(hba, try render("pg_hba.conf", hbaVariables(lines)), permissions: owned)), on: node,
             origin: origin)
         // Whether it starts at boot is start.conf's word (Debian's generator), which says auto.
         try add(
@@ -96,6 +96,10 @@ extension Compilation {
             "postgresql", on: node,
             .postgres(PostgresServer(port: service.port), database: "postgres", user: "postgres", password: nil),
             unit: postgresUnit(on: node), origin: origin)
+    }
+
+    private func hbaVariables(_ remotes: [Variable]) -> [String: Variable] {
+        ["remotes": .list(remotes), "monitored": .flag(fleet.services.monitoring != nil)]
     }
 
     /// The declared major version, which the node's release must have.

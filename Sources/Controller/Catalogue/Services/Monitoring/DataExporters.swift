@@ -1,0 +1,92 @@
+import BasculeFleet
+import BasculeModel
+
+/// PostgreSQL, PgBouncer and Redis.
+extension Compilation {
+    /// Reads PostgreSQL's statistics as the system's user `prometheus`, who is the role `prometheus`: no password.
+    mutating func placePostgresExporter(_ watch: inout Monitored) throws {
+        guard let service = fleet.services.postgresql, let node = single(.database) else { return }
+        let server = PostgresServer(port: service.port)
+        try add(
+            .postgresRole(PostgresRoleSpec("prometheus", memberOf: ["pg_monitor"], connectionLimit: 4, server: server)),
+            on: node, origin: Self.monitoringOrigin)
+        let source =
+            "postgresql:///postgres?host=/var/run/postgresql&port=\(service.port)&user=prometheus&sslmode=disable"
+        let address = try placeExporter(
+            "prometheus-postgres-exporter", port: 9187, arguments: [], memory: 48 << 20, on: node, watch
+        ) {
+            $0.defaults = ["DATA_SOURCE_NAME='\(source)'"]
+        }
+        watch.add(
+            Monitored.Target(address: address, labels: ["node": node.rawValue]),
+            to: Monitored.Job(name: "postgresql", series: 700))
+    }
+
+    /// Reads PgBouncer's console as its own user through its unix socket, where PgBouncer asks for no password.
+    mutating func placePgBouncerExporter(_ watch: inout Monitored) throws {
+        guard let service = fleet.services.pgbouncer, let node = single(.database) else { return }
+        watch.hasPgBouncer = true
+        guard release(node).pgbouncerExporterWorks else {
+            return try placePgBouncerReader(service, every: watch.service.interval, on: node)
+        }
+        let source =
+            "postgres:///pgbouncer?host=/var/run/postgresql&port=\(service.port)&user=pgbouncer&sslmode=disable"
+        let address = try placeExporter(
+            "prometheus-pgbouncer-exporter", port: 9127, arguments: [], memory: 48 << 20, on: node, watch
+        ) {
+            $0.defaults = ["PGBOUNCER_EXPORTER_CONNECTION_STRING='\(source)'"]
+        }
+        watch.add(
+            Monitored.Target(address: address, labels: ["node": node.rawValue]),
+            to: Monitored.Job(name: "pgbouncer", series: 150))
+    }
+
+    /// The same metrics as text, for node_exporter, where the packaged exporter does not work.
+    private mutating func placePgBouncerReader(_ service: PgBouncer, every: Duration, on node: NodeName) throws {
+        let (origin, script) = (Self.monitoringOrigin, "/usr/local/lib/bascule/pgbouncer-metrics")
+        let file = FileSpec(
+            script, try render("monitoring-pgbouncer.sh", ["port": .integer(service.port)]),
+            permissions: Permissions(mode: 0o755))
+        try add(.file(file), on: node, origin: origin)
+        let unit = UnitSpec(
+            "bascule-pgbouncer-metrics.service",
+            content: try render(
+                "monitoring-pgbouncer.service",
+                ["script": .text(script), "target": .text("\(Self.textMetrics)/bascule-pgbouncer.prom")]),
+            state: nil, enabled: nil)
+        let timer = UnitSpec(
+            "bascule-pgbouncer-metrics.timer",
+            content: try render(
+                "monitoring-timer.timer",
+                ["what": "Reads the metrics of PgBouncer", "seconds": .integer(max(5, Self.wholeSeconds(every)))]))
+        try add(.unit(unit), on: node, requires: [Resource.file(file).id(on: node)], origin: origin)
+        try add(.unit(timer), on: node, requires: [Resource.unit(unit).id(on: node)], origin: origin)
+    }
+
+    /// One exporter looks at every instance; passwords stand in a file that only it reads.
+    mutating func placeRedisExporter(_ watch: inout Monitored) throws {
+        guard let node = output.redis.values.first?.node else { return }
+        let passwords = "\(Self.prometheusFolder)/redis-passwords.json"
+        var parts: [Content.Part] = [.text("{")]
+        let instances = output.redis.sorted { $0.key.rawValue < $1.key.rawValue }
+        for (index, (_, endpoint)) in instances.enumerated() {
+            let key = "redis://\(endpoint.user.map { "\($0)@" } ?? "")127.0.0.1:\(endpoint.port)"
+            parts += [.text("\(index == 0 ? "" : ",")\n  \"\(key)\": \""), .secret(endpoint.password), .text("\"")]
+        }
+        parts.append(.text("\n}\n"))
+        let owned = Permissions(owner: "root", group: "prometheus", mode: 0o640)
+        try add(
+            .file(FileSpec(passwords, .parts(parts), permissions: owned)), on: node, origin: Self.monitoringOrigin)
+        let address = try placeExporter(
+            "prometheus-redis-exporter", port: 9121,
+            arguments: ["--redis.addr=", "--redis.password-file=\(passwords)", "--set-client-name=false"],
+            memory: 48 << 20, on: node, watch
+        ) { $0.restartOn = [passwords] }
+        for (purpose, endpoint) in instances {
+            let target = "redis://\(endpoint.user.map { "\($0)@" } ?? "")127.0.0.1:\(endpoint.port)"
+            watch.add(
+                Monitored.Target(address: target, labels: ["node": node.rawValue, "instance": purpose.rawValue]),
+                to: Monitored.Job(name: "redis", path: "/scrape", series: 350, proxy: (address, nil)))
+        }
+    }
+}
