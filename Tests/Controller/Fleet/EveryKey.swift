@@ -6,7 +6,7 @@ let everyKey = #"""
       n2: {provider: lab, image: debian13, disk: 4GiB}
     topologies:
       one: {n1: [database, cache, web, app, mail]}
-      two: {n1: [database, cache], n2: [web, app, mail]}
+      two: {n1: [database, cache, monitoring], n2: [web, app, mail]}
     topology: two
     services:
       postgresql:
@@ -51,6 +51,17 @@ let everyKey = #"""
         relay: {host: smtp.other.example, port: 465, user: shop, password: !secret RELAY}
         receive: {aliases: {contact: owner@other.example}}
         dns: {zone: shop.example, provider: rfc2136, server: 192.0.2.53, port: 5353, tsig: !secret TM, ttl: 10m}
+      monitoring:
+        retention: 30d
+        retentionSize: 2GiB
+        interval: 30s
+        latency: 250ms
+        serverErrors: 2.5%
+        mail: {to: [a@b.example], from: c@d.example, host: smtp.example, port: 465, user: u, password: !secret SMTP}
+        webhook: !secret HOOK
+        heartbeat: !secret BEAT
+        repeats: 1h
+        grafana: {key: templates/b.conf, repository: "https://apt.grafana.com", port: 3901}
     apps:
       shop:
         source: {git: "https://git.example/shop.git", ref: v1.2}
@@ -70,6 +81,7 @@ let everyKey = #"""
         user: www-data
         keep: 5
         drain: 20s
+        metrics: /metrics
       side:
         source: {archive: side.tar.gz}
         start: ./run

@@ -71,6 +71,7 @@ enum BuiltInTemplates {
         case "monitoring-rules-access.yml": PackageResources.monitoring_rules_access_yml
         case "monitoring-rules-agent.yml": PackageResources.monitoring_rules_agent_yml
         case "monitoring-rules-backup.yml": PackageResources.monitoring_rules_backup_yml
+        case "monitoring-rules-certificates.yml": PackageResources.monitoring_rules_certificates_yml
         case "monitoring-rules-errors.yml": PackageResources.monitoring_rules_errors_yml
         case "monitoring-rules-mail.yml": PackageResources.monitoring_rules_mail_yml
         case "monitoring-rules-nginx.yml": PackageResources.monitoring_rules_nginx_yml

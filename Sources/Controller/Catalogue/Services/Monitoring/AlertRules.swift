@@ -35,6 +35,8 @@ enum AlertRules {
                     ]))
         }
         if watch.hasSites { groups.append(Group(name: "sites")) }
+        // Self-signed ones the agent makes anew by itself.
+        if watch.hasSites, compilation.fleet.services.certificates != nil { groups.append(Group(name: "certificates")) }
         if !watch.appsOfErrors.isEmpty { groups.append(Group(name: "errors")) }
         if watch.has("postfix") { groups.append(Group(name: "mail")) }
         return groups

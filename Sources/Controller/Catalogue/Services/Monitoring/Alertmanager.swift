@@ -45,10 +45,9 @@ extension Compilation {
             reloadOn: [config], check: ["amtool", "check-config", config])
         daemon.needsNetwork = true
         try placeDaemon(daemon, on: node)
-        output.probes.append(
-            ServiceProbe(
-                service: "monitoring alerts", node: node, check: .http(url: "http://127.0.0.1:9093/-/ready", host: nil))
-        )
+        try probe(
+            "monitoring.alerts", on: node, .http(url: "http://127.0.0.1:9093/api/v2/status", host: nil, status: 200),
+            unit: "\(name).service", origin: origin)
         watch.add(
             Monitored.Target(address: "127.0.0.1:9090", labels: ["node": node.rawValue]),
             to: Monitored.Job(name: "prometheus", series: 800))

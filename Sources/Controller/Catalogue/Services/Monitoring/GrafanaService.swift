@@ -49,10 +49,10 @@ extension Compilation {
                 UnitSpec("grafana-server.service", dropIns: ["10-bascule.conf": dropIn], restartOn: files.map(\.0))),
             on: node, origin: origin)
         reserve(memory, for: "grafana", on: node, why: "what its unit lets it have")
-        output.probes.append(
-            ServiceProbe(
-                service: "grafana", node: node,
-                check: .http(url: "http://127.0.0.1:\(grafana.port)/api/health", host: nil)))
+        try probe(
+            "monitoring.grafana", on: node,
+            .http(url: "http://127.0.0.1:\(grafana.port)/api/health", host: nil, status: 200),
+            unit: "grafana-server.service", origin: origin)
     }
 
     /// Dashboards of which something is placed.

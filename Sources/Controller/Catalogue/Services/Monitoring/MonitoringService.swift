@@ -23,8 +23,8 @@ extension Compilation {
         try placeErrorTracking(&watch)
         try placeBlackboxExporter(&watch)
         try placeAlertmanager(&watch)
-        try placePrometheus(watch)
         try placeGrafana(watch)
+        try placePrometheus(watch)
     }
 
     private mutating func placePrometheus(_ watch: Monitored) throws {
@@ -82,9 +82,9 @@ extension Compilation {
                 environment: ["GOMEMLIMIT=\(share.bytes / 10 * 9)B"], reloadOn: [config] + rules,
                 check: ["promtool", "check", "config", config]),
             on: node)
-        output.probes.append(
-            ServiceProbe(
-                service: "monitoring", node: node, check: .http(url: "http://127.0.0.1:9090/-/ready", host: nil)))
+        try probe(
+            "monitoring", on: node, .http(url: "http://127.0.0.1:9090/api/v1/query?query=up", host: nil, status: 200),
+            unit: "prometheus.service", origin: origin)
     }
 }
 
