@@ -225,6 +225,10 @@ private struct AlertCase {
 
     private static let apps = [
         AlertCase(
+            "MailQueueLong", 20, 30, (#"bascule_mail_queue_messages{node="n", queue="deferred"}"#, "150x25 3x10")),
+        AlertCase(
+            "MailStuck", 8, 15, (#"bascule_mail_queue_oldest_seconds{node="n", queue="deferred"}"#, "9000x10 3x10")),
+        AlertCase(
             "NewError", 5, 70,
             (
                 #"bascule_error_first_seen_timestamp_seconds{node="n", app="shop", fingerprint="f", type="E"}"#, "0x100"

@@ -12,13 +12,14 @@ import Testing
         nodes:
           vps1: {address: 192.0.2.7}
         topologies:
-          single: {vps1: [database, cache, web, app, monitoring]}
+          single: {vps1: [database, cache, web, app, mail, monitoring]}
         topology: single
         services:
           postgresql: {databases: {shop: {}}}
           pgbouncer: {}
           redis: {cache: {}, durable: {}}
           nginx: {}
+          mail: {domain: shop.example, admin: admin@other.example}
           certificates: {email: a@shop.example}
           monitoring:
             webhook: !secret ALERT_WEBHOOK
@@ -69,6 +70,19 @@ import Testing
         #expect(alerts.contains("smtp.example:587") && alerts.contains("a@shop.example, b@shop.example"))
         #expect(!alerts.contains("smtp_require_tls: false"))
         #expect(compiled.warnings.isEmpty, "\(compiled.warnings)")
+    }
+
+    @Test func alertsGoThroughTheFleetsOwnMailWhereNoServerIsNamed() throws {
+        let own = Self.wholeFleet.replacing(", host: smtp.example, user: u, password: !secret SMTP", with: "")
+        let alerts = try CatalogueFolder().compile(own).text("/etc/prometheus/alertmanager.yml")
+        #expect(alerts.contains("127.0.0.1:587") && alerts.contains("smtp_require_tls: false"))
+        let alone = """
+            fleet: w
+            nodes: {vps1: {address: 192.0.2.7}}
+            topologies: {single: {vps1: [monitoring]}}
+            services: {monitoring: {mail: {to: [a@b.example], from: c@b.example}}}
+            """
+        #expect(try CatalogueFolder().error(alone)?.code == .catalogueUnplaced)
     }
 
     @Test func whoeverToldNobodyIsWarned() throws {

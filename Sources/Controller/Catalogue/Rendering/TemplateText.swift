@@ -65,9 +65,10 @@ enum BuiltInTemplates {
         case "monitoring-blackbox.yml": PackageResources.monitoring_blackbox_yml
         case "monitoring-errors.service": PackageResources.monitoring_errors_service
         case "monitoring-hardening.conf": PackageResources.monitoring_hardening_conf
-        case "monitoring-pgbouncer.service": PackageResources.monitoring_pgbouncer_service
+        case "monitoring-mail.sh": PackageResources.monitoring_mail_sh
         case "monitoring-pgbouncer.sh": PackageResources.monitoring_pgbouncer_sh
         case "monitoring-prometheus.yml": PackageResources.monitoring_prometheus_yml
+        case "monitoring-reader.service": PackageResources.monitoring_reader_service
         case "monitoring-rules-access.yml": PackageResources.monitoring_rules_access_yml
         case "monitoring-rules-agent.yml": PackageResources.monitoring_rules_agent_yml
         case "monitoring-rules-backup.yml": PackageResources.monitoring_rules_backup_yml

@@ -38,7 +38,7 @@ enum AlertRules {
         // Self-signed ones the agent makes anew by itself.
         if watch.hasSites, compilation.fleet.services.certificates != nil { groups.append(Group(name: "certificates")) }
         if !watch.appsOfErrors.isEmpty { groups.append(Group(name: "errors")) }
-        if watch.has("postfix") { groups.append(Group(name: "mail")) }
+        if watch.hasMail { groups.append(Group(name: "mail")) }
         return groups
     }
 

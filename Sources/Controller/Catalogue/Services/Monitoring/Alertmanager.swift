@@ -18,13 +18,21 @@ extension Compilation {
         }
         func content(_ name: SecretName?) -> Variable { .content(.parts(name.map { [.secret($0)] } ?? [])) }
         let mail = service.mail
+        let own = output.mail.flatMap { $0.node == node ? $0 : nil }
+        if let mail, mail.host == nil, own == nil {
+            throw BasculeError(
+                .catalogueUnplaced, "alerts go by mail, and nothing on \(node) sends it",
+                at: place("services.monitoring.mail"),
+                hint: "declare services.mail with its role on \(node), or write mail.host")
+        }
         let config = "\(Self.prometheusFolder)/alertmanager.yml"
         let interval = Self.wholeSeconds(service.interval)
         let text = try render(
             "monitoring-alertmanager.yml",
             [
-                "hasMail": .flag(mail != nil), "host": .text(mail?.host ?? "127.0.0.1"),
-                "port": .integer(mail?.host == nil ? 25 : mail?.port ?? 587), "from": .text(mail?.from ?? ""),
+                "hasMail": .flag(mail != nil), "host": .text(mail?.host ?? own?.host ?? ""),
+                "port": .integer(mail?.host == nil ? own?.port ?? 0 : mail?.port ?? 587),
+                "from": .text(mail?.from ?? ""),
                 "to": .text(mail?.to.joined(separator: ", ") ?? ""), "isOwnMail": .flag(mail?.host == nil),
                 "hasLogin": .flag(mail?.user != nil), "user": .text(mail?.user ?? ""),
                 "password": content(mail?.password), "hasWebhook": .flag(service.webhook != nil),

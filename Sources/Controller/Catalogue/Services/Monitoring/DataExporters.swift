@@ -27,7 +27,10 @@ extension Compilation {
         guard let service = fleet.services.pgbouncer, let node = single(.database) else { return }
         watch.hasPgBouncer = true
         guard release(node).pgbouncerExporterWorks else {
-            return try placePgBouncerReader(service, every: watch.service.interval, on: node)
+            // The same metrics as text. PgBouncer's own user here is postgres, whom its console knows by the socket.
+            return try placeReader(
+                "pgbouncer", user: "postgres", variables: ["port": .integer(service.port)],
+                every: watch.service.interval, on: node)
         }
         let source =
             "postgres:///pgbouncer?host=/var/run/postgresql&port=\(service.port)&user=pgbouncer&sslmode=disable"
@@ -39,28 +42,6 @@ extension Compilation {
         watch.add(
             Monitored.Target(address: address, labels: ["node": node.rawValue]),
             to: Monitored.Job(name: "pgbouncer", series: 150))
-    }
-
-    /// The same metrics as text, for node_exporter, where the packaged exporter does not work.
-    private mutating func placePgBouncerReader(_ service: PgBouncer, every: Duration, on node: NodeName) throws {
-        let (origin, script) = (Self.monitoringOrigin, "/usr/local/lib/bascule/pgbouncer-metrics")
-        let file = FileSpec(
-            script, try render("monitoring-pgbouncer.sh", ["port": .integer(service.port)]),
-            permissions: Permissions(mode: 0o755))
-        try add(.file(file), on: node, origin: origin)
-        let unit = UnitSpec(
-            "bascule-pgbouncer-metrics.service",
-            content: try render(
-                "monitoring-pgbouncer.service",
-                ["script": .text(script), "target": .text("\(Self.textMetrics)/bascule-pgbouncer.prom")]),
-            state: nil, enabled: nil)
-        let timer = UnitSpec(
-            "bascule-pgbouncer-metrics.timer",
-            content: try render(
-                "monitoring-timer.timer",
-                ["what": "Reads the metrics of PgBouncer", "seconds": .integer(max(5, Self.wholeSeconds(every)))]))
-        try add(.unit(unit), on: node, requires: [Resource.file(file).id(on: node)], origin: origin)
-        try add(.unit(timer), on: node, requires: [Resource.unit(unit).id(on: node)], origin: origin)
     }
 
     /// One exporter looks at every instance; passwords stand in a file that only it reads.

@@ -25,6 +25,7 @@ struct Monitored {
     var appsOfErrors: [AppName] = []
     var hasAccessLogs = false
     var hasPgBouncer = false
+    var hasMail = false
     var hasSites = false
 
     init(service: Monitoring, home: NodeName) { (self.service, self.home) = (service, home) }

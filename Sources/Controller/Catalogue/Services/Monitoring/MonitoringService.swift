@@ -19,6 +19,7 @@ extension Compilation {
         try placePgBouncerExporter(&watch)
         try placeRedisExporter(&watch)
         try placeNginxExporters(&watch)
+        try placeMailReader(&watch)
         try placeAppMetrics(&watch)
         try placeErrorTracking(&watch)
         try placeBlackboxExporter(&watch)
