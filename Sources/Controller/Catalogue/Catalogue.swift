@@ -16,7 +16,6 @@ package enum Catalogue {
         try compilation.placeApps()
         try compilation.placeCustomResources()
         try compilation.placeNginx()
-        try compilation.finishWebGroups()
         try compilation.finishDataServices()
         try compilation.finishMail()
         try compilation.placeMigrationTools()

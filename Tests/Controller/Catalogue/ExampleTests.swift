@@ -155,6 +155,7 @@ import Testing
         file:/etc/postgresql/15/main/conf.d/60-bascule.conf
         file:/etc/postgresql/15/main/pg_hba.conf
         file:/etc/redis/redis-durable.conf
+        file:/etc/tmpfiles.d/bascule-nginx.conf
         firewall:inbound
         package:logrotate
         package:nftables

@@ -114,12 +114,12 @@ import Testing
         #expect(text.contains("location ^~ /uploads/ {") && text.contains("alias /srv/shop/up/;"))
         #expect(text.contains("alias /srv/apps/shop/current/app/dist/;") && text.contains("max-age=31536000"))
         #expect(text.components(separatedBy: "sandbox\" always;").count == 2, "only strangers' files are locked in")
-        guard case .user(let account)? = compiled.find("user:www-data")?.resource else {
+        guard case .command(let reading)? = compiled.find("command:web-reads-/srv/shop/up")?.resource else {
             Issue.record("www-data cannot read the uploads")
             return
         }
-        #expect(account.groups == ["shop"])
-        #expect(compiled.find("user:www-data")?.requires == ["vps1/user:shop"])
+        #expect(reading.command.last == "/srv/shop/up" && reading.unless.contains("www-data"))
+        #expect(compiled.find("user:www-data") == nil, "its group may read the app's secrets")
     }
 
     @Test func memoryIsSaid() throws {

@@ -8,8 +8,6 @@ struct Compilation {
     var output = Compiled()
     /// Which nodes reach a service from elsewhere; fed by bindings, read when the services' files are written.
     var visitors: [Visit: Set<NodeName>] = [:]
-    /// The apps' groups that the web server of a node must be in, to read what it sends by itself.
-    var webGroups: [NodeName: Set<String>] = [:]
     /// What may come in, and who said so; one firewall a node is made of them at the end.
     var openings: [NodeName: [Opening]] = [:]
 

@@ -55,13 +55,15 @@ extension Compilation {
             try add(own, on: node, origin: origin)
             needed.append(own.id(on: node))
         }
+        // The probes are told what is declared: the node's own list may be of an older apply.
+        let list = apps.map { "\($0.0) \($0.1.domains.joined(separator: " "))" }
         // Before the web server starts: it finds a pair of some kind, always.
         let place = Resource.command(
             CommandSpec(
                 "certificates-place", command: [Self.certificatesProgram, "place"],
-                unless: [Self.certificatesProgram, "placed"]))
+                unless: [Self.certificatesProgram, "placed"] + list))
         try add(place, on: node, requires: needed, origin: origin)
-        try placeCertificateUnits(on: node, server: server, live: live, needed: needed)
+        try placeCertificateUnits(on: node, server: server, live: live, list: list, needed: needed)
         return [place.id(on: node)]
     }
 
@@ -125,7 +127,7 @@ extension Compilation {
     }
 
     private mutating func placeCertificateUnits(
-        on node: NodeName, server: String, live: String, needed: [ResourceID]
+        on node: NodeName, server: String, live: String, list: [String], needed: [ResourceID]
     ) throws {
         let origin = Self.certificatesOrigin
         let unit = "bascule-certificates"
@@ -169,7 +171,7 @@ extension Compilation {
         let issue = Resource.command(
             CommandSpec(
                 "certificates", command: [Self.certificatesProgram, "issue"],
-                unless: [Self.certificatesProgram, "issued"], timeout: 1800))
+                unless: [Self.certificatesProgram, "issued"] + list, timeout: 1800))
         // The authority asks the web server, past the packet filter.
         let before =
             needed + [

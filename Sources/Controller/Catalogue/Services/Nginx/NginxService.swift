@@ -51,6 +51,11 @@ extension Compilation {
         try add(
             .file(FileSpec("/etc/logrotate.d/bascule-nginx", try render("nginx-logrotate", [:]))), on: node,
             origin: origin)
+        let logs = FileSpec(
+            "/etc/tmpfiles.d/bascule-nginx.conf",
+            "# Managed by Bascule.\nz /var/log/nginx/bascule-*.json 0640 www-data adm\n")
+        try add(.file(logs), on: node, origin: origin)
+        parts.needed.append(Resource.file(logs).id(on: node))
         // Debian's welcome page would be the default server, which is ours.
         let welcome = Resource.symlink(
             SymlinkSpec(

@@ -46,7 +46,7 @@ extension Compilation {
             parts.watched.append(self.certificate(name))
             parts.needed.append(certificate.id(on: node))
         }
-        if let reader = try letRead(app, name, user: "www-data", on: node) { parts.needed.append(reader) }
+        try letRead(app, user: "www-data", on: node)
         output.sites.append(
             Site(
                 app: name, domains: app.domains, node: node, innerURL: "http://127.0.0.1:\(Self.innerPort)",
@@ -89,15 +89,6 @@ extension Compilation {
     /// Where a served folder stands on the node.
     func place(_ folder: ServedFolder, of app: AppName) -> String {
         folder.folder.hasPrefix("/") ? folder.folder : "/srv/apps/\(app)/current/app/\(folder.folder)"
-    }
-
-    /// Lets a web server's user read what an app's group may: the folders that it sends.
-    mutating func letRead(_ app: App, _ name: AppName, user: String, on node: NodeName) throws -> ResourceID? {
-        guard !app.files.isEmpty else { return nil }
-        let group = app.user ?? name.rawValue
-        guard group != user else { return nil }
-        webGroups[node, default: []].insert(group)
-        return ResourceID(node: node, kind: "user", name: user)
     }
 
     /// Whole seconds, at least one.

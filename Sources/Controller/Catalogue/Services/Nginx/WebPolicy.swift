@@ -45,12 +45,18 @@ extension Compilation {
         return networks
     }
 
-    /// The web server's account joins the groups of the apps whose folders it sends.
-    mutating func finishWebGroups() throws {
-        for (node, groups) in webGroups {
-            let users = groups.map { ResourceID(node: node, kind: "user", name: $0) }
-            let account = UserSpec("www-data", groups: groups.sorted())
-            try add(.user(account), on: node, requires: users.sorted(), origin: Self.nginxOrigin)
+    /// Lets a web server's account read the folders that it sends by itself, and nothing else of the app's.
+    ///
+    /// By access lists, not by the app's group: that one may also read its secrets.
+    mutating func letRead(_ app: App, user: String, on node: NodeName) throws {
+        for folder in app.files.values.map(\.folder).sorted() where folder.hasPrefix("/") {
+            try packages(["acl"], on: node, origin: Self.nginxOrigin)
+            let list = "user:\(user):rX,default:user:\(user):rX"
+            let command = CommandSpec(
+                "web-reads-\(folder)", command: ["setfacl", "--recursive", "--modify", list, folder],
+                unless: ["runuser", "-u", user, "--", "test", "-r", folder, "-a", "-x", folder])
+            let declared = ResourceID(node: node, kind: "directory", name: folder)
+            try add(.command(command), on: node, requires: [declared], origin: Self.nginxOrigin)
         }
     }
 }
