@@ -60,7 +60,7 @@ import Testing
         (
             "", site, ["limit_req zone=bascule burst=40 nodelay;", "limit_conn bascule_connections 200;"],
             [
-                "gzip on;\n        include /etc/nginx/bascule/proxy-shop.conf;\n        include /etc/nginx/bascule/headers-shop.conf;\n    }\n    # The app's own files",
+                "gzip on;\n        include /etc/nginx/bascule/proxy-shop.conf;\n    }\n    # The app's own files",
                 "ssl_stapling", "acme-challenge",
             ]
         ),
