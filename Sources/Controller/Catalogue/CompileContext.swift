@@ -46,9 +46,10 @@ package enum DebianRelease: String, Sendable, Hashable, CaseIterable {
     package var postgresql: Int { self == .bookworm ? 15 : 17 }
     /// From 1.25.1 on (trixie has 1.26), nginx warns about `listen … http2` and wants `http2 on`.
     var nginxHasHTTP2Directive: Bool { self == .trixie }
-    /// The curves that Mozilla names, and, from OpenSSL 3.5 on, the one that a quantum computer does not break.
+    /// The curves that Mozilla names, and, from OpenSSL 3.5 on, the one that a quantum computer does not break (with `?`,
+    /// so that an older OpenSSL passes over it).
     var curves: String {
-        self == .bookworm ? "X25519:prime256v1:secp384r1" : "X25519MLKEM768:X25519:prime256v1:secp384r1"
+        self == .bookworm ? "X25519:prime256v1:secp384r1" : "?X25519MLKEM768:X25519:prime256v1:secp384r1"
     }
     /// PgBouncer keeps prepared statements in transaction mode from 1.21 on (bookworm 1.18, trixie 1.24).
     var pgbouncerHasPreparedStatements: Bool { self == .trixie }
