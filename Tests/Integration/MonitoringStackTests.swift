@@ -12,6 +12,7 @@ extension OnNodes {
               pgbouncer: {}
               redis: {cache: {maxMemory: 64MiB}, durable: {maxMemory: 64MiB}}
               nginx: {}
+              mail: {domain: shop.example, admin: admin@other.example}
 
             """
 
@@ -27,7 +28,8 @@ extension OnNodes {
 
                     """
                 let text = Watched.fleet(
-                    image: image, roles: "database, cache, web, app, monitoring", services: Self.services, app: app,
+                    image: image, roles: "database, cache, web, app, mail, monitoring", services: Self.services,
+                    app: app,
                     disk: ", disk: 8GiB")
                 try scene.fleet(text)
                 try #require(
@@ -38,6 +40,7 @@ extension OnNodes {
                 try await everyQueryHasData(scene)
                 try await unitsAreLockedDown(scene)
                 try await whatBreaksIsToldAndClears(scene)
+                try await grafanaComesFromASignedRepository(scene, text)
             }
         }
 
@@ -50,12 +53,12 @@ extension OnNodes {
             try await scene.shell(
                 node,
                 """
+                grep -q shop.example /etc/hosts || echo 127.0.0.1 shop.example >> /etc/hosts
                 python3 - <<'E'
                 import ssl, urllib.request, urllib.error
                 trust = ssl._create_unverified_context()
                 for path in ["/", "/boom/1"] * 40:
-                    request = urllib.request.Request("https://127.0.0.1" + path, headers={"Host": "shop.example"})
-                    try: urllib.request.urlopen(request, context=trust).read()
+                    try: urllib.request.urlopen("https://shop.example" + path, context=trust).read()
                     except urllib.error.HTTPError: pass
                 E
                 """)
@@ -108,9 +111,12 @@ extension OnNodes {
                 parts = re.split(r"(\{[^}]*\})", query)
                 return "".join(p if p.startswith("{") else re.sub(r"(==|!=|<=|>=|<|>)(?! bool)", r"\1 bool ", p) for p in parts)
             for query in queries:
+                # A node in a container may not even ask the kernel how well its clock is kept.
+                if "timex" in query: continue
                 if not get("query?" + urllib.parse.urlencode({"query": always(query)}))["result"]: print("EMPTY", query)
             for target in get("targets")["activeTargets"]:
                 if target["health"] != "up": print("DOWN", target["scrapeUrl"], target["lastError"])
+            for unit in get("query?query=node_systemd_unit_state%7Bstate%3D%22failed%22%7D==1")["result"]: print("DOWN", unit["metric"]["name"])
             print(len(queries), "queries")
             """#
 
@@ -118,11 +124,11 @@ extension OnNodes {
             let text = try await scene.shell(
                 node,
                 """
-                for u in $(cd /etc/systemd/system; ls -d prometheus*.service.d mtail.service.d bascule-errors.service | sed 's/[.]d$//'); do
+                for u in $(cd /etc/systemd/system; ls -d prometheus*.service.d mtail.service.d bascule-errors.service bascule-*-metrics.service | sed 's/[.]d$//'); do
                     echo $u $(systemd-analyze security --no-pager $u | tail -1 | grep -o '[0-9.]* [A-Z]*' | head -1); done
                 """)
             let levels = text.split(separator: "\n").map { $0.split(separator: " ") }
-            #expect(levels.count >= 9, "\(text)")
+            #expect(levels.count >= 10, "\(text)")
             for words in levels { #expect(words.count > 1 && (Double(words[1]) ?? 10) <= 3, "\(words)") }
         }
 
@@ -172,6 +178,44 @@ extension OnNodes {
                 return firing.isDisjoint(with: broken.subtracting(staying))
             }
             #expect(cleared, "still firing: \(firing.intersection(broken).subtracting(staying).sorted())")
+        }
+
+        /// The vendor's package is out of reach here: one of the same name, unit and user stands in for it, in a
+        /// repository of the same shape with a key of its own.
+        private func grafanaComesFromASignedRepository(_ scene: Scene, _ text: String) async throws {
+            let archive = try await TinyArchive("\(scene.folder)/archive", suite: "stable")
+            let server =
+                "import configparser, http.server, os\nini = configparser.ConfigParser(); ini.read('/etc/grafana/grafana.ini')\nopen('/etc/grafana/bascule/node.json').close()\nos.chdir('/usr/share/grafana')\nhttp.server.HTTPServer((ini['server']['http_addr'], int(ini['server']['http_port'])), http.server.SimpleHTTPRequestHandler).serve_forever()\n"
+            let unit =
+                "[Service]\nUser=grafana\nExecStart=/usr/bin/python3 /usr/share/grafana/server.py\n[Install]\nWantedBy=multi-user.target\n"
+            try await archive.publish([
+                TinyArchive.Package(
+                    name: "grafana", version: "12.0",
+                    files: [
+                        "usr/share/grafana/server.py": server, "usr/share/grafana/api/health": "{}",
+                        "lib/systemd/system/grafana-server.service": unit,
+                    ],
+                    scripts: [
+                        "postinst":
+                            "#!/bin/sh\nset -e\nuseradd --system --user-group grafana\nmkdir -p /var/lib/grafana\n"
+                    ],
+                    depends: "python3, passwd")
+            ])
+            try scene.write("grafana.asc", try await archive.publicKey())
+            let served = try await archive.serve(on: node, of: scene, port: 8642)
+            defer { served.kill9() }
+            try await scene.converge(
+                text.replacing(
+                    "webhook: !secret HOOK",
+                    with: "webhook: !secret HOOK, grafana: {key: grafana.asc, repository: \"http://127.0.0.1:8642\"}"))
+            let again = try await scene.bascule("apply", "--yes")
+            #expect(again.status == 0 && again.text.contains("Nothing to do"), "\(again.all)")
+            #expect(
+                try await scene.shell(
+                    node, "stat -c '%G %a' /etc/grafana/grafana.ini; ss -Hltn sport = :3900 | awk '{print $4}'")
+                    == "grafana 640\n127.0.0.1:3900")
+            let tunnel = try await scene.bascule("monitoring", "tunnel")
+            #expect(tunnel.text.contains("-L 3900:127.0.0.1:3900"), "\(tunnel.all)")
         }
     }
 }

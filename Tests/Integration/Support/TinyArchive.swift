@@ -17,13 +17,15 @@ struct TinyArchive {
     }
 
     let folder: String
+    /// The suite whose component `main` it is; nil for one without suites.
+    let suite: String?
     private let keyHome: String
     /// Options of gpg that set its clock.
     private let clock: [String]
 
     /// - Parameter expired: the key was good for a day, two years ago.
-    init(_ folder: String, expired: Bool = false) async throws {
-        self.folder = folder
+    init(_ folder: String, expired: Bool = false, suite: String? = nil) async throws {
+        (self.folder, self.suite) = (folder, suite)
         keyHome = "\(folder).gnupg"
         for path in [folder, keyHome] {
             try FileManager.default.createDirectory(
@@ -47,30 +49,35 @@ struct TinyArchive {
 
     /// Replaces the archive's packages and signs its lists. Packages that are not named are gone from the pool.
     func publish(_ packages: [Package]) async throws {
+        let top = suite.map { "\(folder)/dists/\($0)" } ?? folder
+        let listed = suite == nil ? "Packages" : "main/binary-amd64/Packages"
         let before =
-            (try? FileManager.default.attributesOfItem(atPath: "\(folder)/InRelease")[.modificationDate]) as? Date
+            (try? FileManager.default.attributesOfItem(atPath: "\(top)/InRelease")[.modificationDate]) as? Date
         for old in try FileManager.default.contentsOfDirectory(atPath: folder) {
             try FileManager.default.removeItem(atPath: "\(folder)/\(old)")
         }
         var stanzas = ""
         for package in packages { stanzas += try await build(package) + "\n" }
-        let list = "\(folder)/Packages"
+        let list = "\(top)/\(listed)"
+        try FileManager.default.createDirectory(
+            at: URL(fileURLWithPath: list).deletingLastPathComponent(), withIntermediateDirectories: true)
         try stanzas.write(toFile: list, atomically: true, encoding: .utf8)
         let release = """
             Origin: tiny
-            Suite: ./
+            Suite: \(suite ?? "./")
+            \(suite == nil ? "" : "Components: main\nArchitectures: amd64\n")\
             Date: \(Self.date())
             Acquire-By-Hash: no
             SHA256:
-             \(try await sha256(list)) \(stanzas.utf8.count) Packages
+             \(try await sha256(list)) \(stanzas.utf8.count) \(listed)
 
             """
         let signed = try await gpg(clock + ["--clearsign"], stdin: release)
-        try signed.text.write(toFile: "\(folder)/InRelease", atomically: true, encoding: .utf8)
+        try signed.text.write(toFile: "\(top)/InRelease", atomically: true, encoding: .utf8)
         // HTTP counts in seconds: of two publications within one, the later would be "not modified".
         let time = max(Date(), before?.addingTimeInterval(2) ?? .distantPast)
-        for name in ["InRelease", "Packages"] {
-            try FileManager.default.setAttributes([.modificationDate: time], ofItemAtPath: "\(folder)/\(name)")
+        for name in ["InRelease", listed] {
+            try FileManager.default.setAttributes([.modificationDate: time], ofItemAtPath: "\(top)/\(name)")
         }
     }
 
