@@ -139,6 +139,15 @@ import Testing
         let new = try whole { $0.releases = ["vps1": .trixie] }
         #expect(new.text("/etc/default/prometheus-pgbouncer-exporter").contains("user=pgbouncer"))
         #expect(new.unit("bascule-pgbouncer-metrics.timer") == nil)
+        // Both run as postgres, whose shared memory must outlive them.
+        let texts = [
+            old.unit("bascule-pgbouncer-metrics.service")?.content?.display,
+            new.unit("prometheus-pgbouncer-exporter.service")?.dropIns["10-bascule.conf"]?.display,
+        ]
+        for text in texts {
+            let last = text?.split(separator: "\n").last { $0.hasPrefix("RemoveIPC=") } ?? "RemoveIPC=false"
+            #expect(text != nil && last == "RemoveIPC=false")
+        }
     }
 
     @Test func theMemoryIsReserved() throws {

@@ -38,6 +38,8 @@ extension Compilation {
             "prometheus-pgbouncer-exporter", port: 9127, arguments: [], memory: 48 << 20, on: node, watch
         ) {
             $0.defaults = ["PGBOUNCER_EXPORTER_CONNECTION_STRING='\(source)'"]
+            // It runs as postgres: with its end the shared memory of PostgreSQL would go.
+            $0.unitLines = ["RemoveIPC=false"]
         }
         watch.add(
             Monitored.Target(address: address, labels: ["node": node.rawValue]),
