@@ -20,6 +20,7 @@ package enum Catalogue {
         try compilation.finishMail()
         try compilation.placeMigrationTools()
         try compilation.placeMonitoring()
+        try compilation.placeSystem()
         try compilation.placeFirewalls()
         return compilation.finish()
     }

@@ -58,6 +58,13 @@ package enum DebianRelease: String, Sendable, Hashable, CaseIterable {
     /// The package's PgBouncer exporter knows the console of its PgBouncer: bookworm's 1.7 ends at the column names that
     /// PgBouncer 1.18 has (trixie 0.10).
     var pgbouncerExporterWorks: Bool { self == .trixie }
+    /// What sshd negotiates keys by: with protection against quantum computers first, then what libssh2 1.10 can do.
+    var sshKeyExchanges: [String] {
+        (self == .trixie ? ["mlkem768x25519-sha256"] : [])
+            + ["sntrup761x25519-sha512@openssh.com", "curve25519-sha256", "curve25519-sha256@libssh.org"]
+    }
+    /// shadow wrote failed logins down until 4.14 (bookworm has 4.13).
+    var loginHasFaillog: Bool { self == .bookworm }
     /// pgvector is packaged from trixie on.
     var hasPgVector: Bool { self == .trixie }
 }

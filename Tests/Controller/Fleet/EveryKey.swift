@@ -62,6 +62,19 @@ let everyKey = #"""
         heartbeat: !secret BEAT
         repeats: 1h
         grafana: {key: templates/b.conf, repository: "https://apt.grafana.com", port: 3901}
+      system:
+        users: {alice: {keys: ["ssh-ed25519 QUJD alice"], sudo: false, groups: [adm], shell: /bin/sh}}
+        ssh: {root: false, allow: [deploy], tunnels: false}
+        bans: {failures: 3, within: 5m, time: 2h, never: [203.0.113.0/24]}
+        upgrades: {from: all, reboot: "Mon,Thu 03:15"}
+        time: {servers: [time.example], authenticated: true}
+        swap: {size: 1GiB}
+        journal: {size: 100MiB, keep: 7d}
+        integrity: false
+        banner: "private"
+        idle: 10m
+        kernel: {vm.swappiness: 5}
+        remove: [telnet]
     apps:
       shop:
         source: {git: "https://git.example/shop.git", ref: v1.2}
@@ -80,11 +93,16 @@ let everyKey = #"""
         login: {path: /login, method: PUT, userField: user}
         user: www-data
         keep: 5
+        memory: 300MiB
+        node: 18
+        pm2: {npm: 6.0.14}
+        image: node:18
         drain: 20s
         metrics: /metrics
       side:
         source: {archive: side.tar.gz}
         start: ./run
+        pm2: {tarball: pm2.tgz}
         port: 5000
     resources:
       - {on: n1, package: htop, version: 3.2.2-2, state: absent}

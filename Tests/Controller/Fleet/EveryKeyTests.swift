@@ -53,6 +53,13 @@ import Testing
         let off = try #require(try folder.parse(hookedEdge).fleet.services.nginx)
         #expect(off.rateLimit == nil && off.loginLimit == nil && off.connectionLimit == nil)
         #expect(off.gzip == .off && off.hsts == .off && off.cdn == .cloudflare)
+        let system = try #require(services.system)
+        #expect(system.users["alice"]?.keys == ["ssh-ed25519 QUJD alice"])
+        #expect(system.users["alice"]?.sudo == false && !system.ssh.root && !system.ssh.tunnels)
+        #expect(system.bans?.never == ["203.0.113.0/24"] && system.bans?.time == .seconds(7200))
+        #expect(system.upgrades?.from == .all && system.upgrades?.reboot == "Mon,Thu 03:15")
+        #expect(system.swap?.size == .gibibytes(1) && system.journal.keep == .seconds(7 * 86_400))
+        #expect(system.kernel == ["vm.swappiness": "5"] && !system.integrity)
     }
 
     @Test func appsTakeTheirValues() throws {

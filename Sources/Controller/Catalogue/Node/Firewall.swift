@@ -20,7 +20,7 @@ extension Compilation {
         }
     }
 
-    private func sshPort(_ node: NodeName) -> Int {
+    func sshPort(_ node: NodeName) -> Int {
         if case .existing(let spec)? = fleet.nodes[node] { spec.port } else { 22 }
     }
 }

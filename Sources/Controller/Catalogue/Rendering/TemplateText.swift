@@ -100,6 +100,30 @@ enum BuiltInTemplates {
         case "postgresql-reload.conf": PackageResources.postgresql_reload_conf
         case "postgresql-restart.conf": PackageResources.postgresql_restart_conf
         case "redis.conf": PackageResources.redis_conf
+        case "system-aide.conf": PackageResources.system_aide_conf
+        case "system-banner": PackageResources.system_banner
+        case "system-chrony.conf": PackageResources.system_chrony_conf
+        case "system-coredump.conf": PackageResources.system_coredump_conf
+        case "system-fail2ban.conf": PackageResources.system_fail2ban_conf
+        case "system-integrity.service": PackageResources.system_integrity_service
+        case "system-integrity.sh": PackageResources.system_integrity_sh
+        case "system-integrity.timer": PackageResources.system_integrity_timer
+        case "system-jail.local": PackageResources.system_jail_local
+        case "system-journald.conf": PackageResources.system_journald_conf
+        case "system-known-address.sh": PackageResources.system_known_address_sh
+        case "system-limits.conf": PackageResources.system_limits_conf
+        case "system-login.defs": PackageResources.system_login_defs
+        case "system-modprobe.conf": PackageResources.system_modprobe_conf
+        case "system-needrestart.conf": PackageResources.system_needrestart_conf
+        case "system-profile.sh": PackageResources.system_profile_sh
+        case "system-reboot.service": PackageResources.system_reboot_service
+        case "system-reboot.sh": PackageResources.system_reboot_sh
+        case "system-reboot.timer": PackageResources.system_reboot_timer
+        case "system-sshd.conf": PackageResources.system_sshd_conf
+        case "system-sudoers": PackageResources.system_sudoers
+        case "system-swap.service": PackageResources.system_swap_service
+        case "system-swap.sh": PackageResources.system_swap_sh
+        case "system-upgrades.conf": PackageResources.system_upgrades_conf
         default: nil
         }
     }

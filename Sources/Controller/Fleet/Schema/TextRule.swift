@@ -63,6 +63,8 @@ extension TextRule {
     static let bill = TextRule(what: "a bill's name", first: "A-Za-z0-9", rest: "A-Za-z0-9 ._()+-", limit: 60)
     static let locale = TextRule(what: "a locale", first: "A-Za-z", rest: "A-Za-z0-9_.@-", limit: 40)
     static let header = TextRule(what: "a field's name", first: "A-Za-z_", rest: "A-Za-z0-9_.-", limit: 64)
+    static let release = TextRule(what: "a version such as 6.0.14", first: "0-9", rest: "A-Za-z0-9.-", limit: 40)
+    static let image = TextRule(what: "an image's name", first: "a-z0-9", rest: "A-Za-z0-9._/:@-", limit: 200)
     static let reference = TextRule(what: "a git reference", first: "A-Za-z0-9", rest: "A-Za-z0-9._/-", limit: 128)
 }
 

@@ -9,6 +9,7 @@ package struct Services: Sendable, Equatable {
     package var certificates: Certificates?
     package var mail: Mail?
     package var monitoring: Monitoring?
+    package var system: System?
     package init() {}
 }
 
@@ -24,6 +25,7 @@ extension Services: Declared {
             .key("certificates", \.certificates, .object, "ACME certificates (role web)"),
             .key("mail", \.mail, .object, "Postfix, which sends (role mail)"),
             .key("monitoring", \.monitoring, .object, "Monitoring and error tracking (role monitoring)"),
+            .key("system", \.system, .object, "Hardening of every node with a role"),
         ]
     }
 }

@@ -2,7 +2,7 @@ import BasculeModel
 
 /// An app: what is built, how it runs, where it listens, who reaches it.
 package struct App: Sendable, Equatable {
-    package enum Runtime: String, Sendable, Hashable, CaseIterable { case systemd, pm2 }
+    package enum Runtime: String, Sendable, Hashable, CaseIterable { case systemd, pm2, docker }
 
     package var source = AppSource.path("")
     package var runtime = Runtime.systemd
@@ -33,6 +33,14 @@ package struct App: Sendable, Equatable {
     package var keep = 3
     /// Time that an instance gets to finish its requests before it is stopped. Default 10 s.
     package var drain: Duration = .seconds(10)
+    /// Memory of one instance. It is killed and started again beyond it. Default 256 MiB.
+    package var memory = ByteSize.mebibytes(256)
+    /// Major version of Node.js that it needs; `nil` takes what the node's Debian has.
+    package var node: Int?
+    /// Where PM2 comes from; only with `runtime: pm2`.
+    package var pm2 = PM2Source.npm("6.0.14")
+    /// The image to run it in; only with `runtime: docker`. `nil` is Node.js's own of the version `node`.
+    package var image: String?
     /// Where customers log in, for the criterion `usersUnableToLogIn`.
     package var login: LoginEndpoint?
     /// Where each instance gives metrics as Prometheus reads them; nil where it has none.
@@ -95,6 +103,10 @@ extension App: Declared {
             .key("login", \.login, .object, "Where customers log in, for usersUnableToLogIn"),
             .key("user", \.user, .name(.account), "The system user that it runs as; the app's name if absent"),
             .key("keep", \.keep, .integer(1...100), "Releases kept on the node"),
+            .key("memory", \.memory, .size, "Memory of one instance, which is started again beyond it"),
+            .key("node", \.node, .integer(12...99), "Major version of Node.js that it needs"),
+            .key("pm2", \.pm2, .pm2Source, "Where PM2 comes from, with runtime: pm2"),
+            .key("image", \.image, .name(.image), "The image that it runs in, with runtime: docker"),
             .key("drain", \.drain, .duration, "Time to finish requests before an instance is stopped"),
             .key("metrics", \.metrics, .httpPath, "Where each instance gives metrics for Prometheus; none if absent"),
         ]

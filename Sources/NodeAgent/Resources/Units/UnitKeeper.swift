@@ -25,7 +25,8 @@ enum UnitKeeper {
             load: status.load, active: status.active, unitFile: status.unitFile,
             contentDigest: spec.content == nil ? nil : own,
             desiredContentDigest: try spec.content.map { try context.digest(of: $0) }, dropInDigests: dropIns,
-            desiredDropInDigests: desiredDropIns, needsDaemonReload: status.needsDaemonReload)
+            desiredDropInDigests: desiredDropIns, needsDaemonReload: status.needsDaemonReload,
+            conditionFailed: status.conditionFailed && !status.isActive ? true : nil)
         if status.isActive {
             let record = UnitRecord.load(spec.name, context).flatMap { $0.invocation == status.invocation ? $0 : nil }
             observed.restartPending = try UnitRecord.isPending(

@@ -1,5 +1,6 @@
 import BasculeModel
 import BasculeNet
+import Synchronization
 
 /// Starts, restarts and reloads units, and sees that they stay up.
 enum UnitRunner {
@@ -27,6 +28,9 @@ enum UnitRunner {
         let before = try UnitStatus.read([spec.name])[spec.name]
         let outcome = try Systemctl.attempt([verb, "--", spec.name])
         guard outcome.status == 0 else { throw Systemctl.failure(spec.name, verb, outcome) }
+        if let status = try UnitStatus.read([spec.name])[spec.name], status.conditionFailed, !status.isActive {
+            return context.progress("\(spec.name) does not start here: one of its own conditions does not hold")
+        }
         let after = try Systemctl.requireActive(spec.name, verb)
         let old = UnitRecord.load(spec.name, context)
         let wasReloaded = verb == "reload-or-restart" && before?.invocation == after.invocation
@@ -92,7 +96,18 @@ enum UnitRunner {
 
 /// systemctl and journalctl, for what changes things.
 enum Systemctl {
+    /// Held while units are enabled or disabled. From 255 on systemd says of every unit that it needs a daemon-reload
+    /// between the change of one's links and the reload that systemctl does right after.
+    static let links = Mutex(())
+
     static func attempt(_ arguments: [String], deadline: Duration = .seconds(180)) throws -> ProcessOutcome {
+        let changesLinks = ["enable", "disable", "mask", "unmask"].contains(arguments.first)
+        // What also stops units may take long, and nobody else is to wait for that.
+        guard changesLinks, !arguments.contains("--now") else { return try execute(arguments, deadline) }
+        return try links.withLock { _ in try execute(arguments, deadline) }
+    }
+
+    private static func execute(_ arguments: [String], _ deadline: Duration) throws -> ProcessOutcome {
         try Subprocess.run(["systemctl", "--no-ask-password", "--no-pager"] + arguments, .init(deadline: deadline))
     }
 

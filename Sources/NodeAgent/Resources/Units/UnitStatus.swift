@@ -13,17 +13,23 @@ package struct UnitStatus: Hashable, Sendable {
     /// When its last start began and when it became active: microseconds since 1970, 0 where it never did.
     package var startBegan: UInt64
     package var activeSince: UInt64
+    /// Its last start was given up because one of its conditions does not hold.
+    package var conditionFailed = false
 
     package var isActive: Bool { ["active", "reloading"].contains(active) }
 
     private static let properties = [
         "LoadState", "ActiveState", "UnitFileState", "NeedDaemonReload", "InvocationID",
-        "InactiveExitTimestamp", "ActiveEnterTimestamp",
+        "InactiveExitTimestamp", "ActiveEnterTimestamp", "ConditionResult", "ConditionTimestamp",
     ]
 
     /// The state of many units in two round trips on one connection.
     package static func read(_ names: [String]) throws -> [String: UnitStatus] {
         guard !names.isEmpty else { return [:] }
+        return try Systemctl.links.withLock { _ in try ask(names) }
+    }
+
+    private static func ask(_ names: [String]) throws -> [String: UnitStatus] {
         let bus = try SystemdBus()
         let manager = "/org/freedesktop/systemd1"
         let loaded = try bus.ask(
@@ -41,7 +47,8 @@ package struct UnitStatus: Hashable, Sendable {
             let values = answers[(index * properties.count)..<((index + 1) * properties.count)].map { $0 }
             found[pair.0] = UnitStatus(
                 load: values[0], active: values[1], unitFile: values[2], needsDaemonReload: values[3] == "1",
-                invocation: values[4], startBegan: UInt64(values[5]) ?? 0, activeSince: UInt64(values[6]) ?? 0)
+                invocation: values[4], startBegan: UInt64(values[5]) ?? 0, activeSince: UInt64(values[6]) ?? 0,
+                conditionFailed: values[7] == "0" && (UInt64(values[8]) ?? 0) > 0)
         }
         return found
     }

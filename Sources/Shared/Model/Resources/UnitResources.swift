@@ -51,14 +51,17 @@ package struct UnitObserved: Hashable, Codable, Sendable {
     package var restartPending: Bool
     /// The running unit was started or reloaded before the files of `reloadOn` became what they are.
     package var reloadPending: Bool
+    /// Its last start was not even tried, because one of its own conditions does not hold here; nil is false.
+    package var conditionFailed: Bool?
 
     package init(
         load: String, active: String, unitFile: String, contentDigest: Digest? = nil,
         desiredContentDigest: Digest? = nil,
         dropInDigests: [String: Digest] = [:], desiredDropInDigests: [String: Digest] = [:],
         needsDaemonReload: Bool = false,
-        restartPending: Bool = false, reloadPending: Bool = false
+        restartPending: Bool = false, reloadPending: Bool = false, conditionFailed: Bool? = nil
     ) {
+        self.conditionFailed = conditionFailed
         (self.load, self.active, self.unitFile) = (load, active, unitFile)
         (self.contentDigest, self.desiredContentDigest) = (contentDigest, desiredContentDigest)
         (self.dropInDigests, self.desiredDropInDigests) = (dropInDigests, desiredDropInDigests)
@@ -102,6 +105,12 @@ extension UnitSpec {
         }
         let isRunning = ["active", "activating", "reloading"].contains(observed.active)
         switch state {
+        case .running? where !masked && !isRunning && observed.conditionFailed == true:
+            // Nothing that an apply can do: the unit says itself that it is not for this kind of machine.
+            if list.isEmpty {
+                return .unreachable(
+                    reason: "a condition of \(name) does not hold on this machine, so it does not start")
+            }
         case .running? where !masked && !isRunning:
             list.add(Difference("state", before: observed.active, after: "running"))
             action = list.all.count == 1 ? .start : action
