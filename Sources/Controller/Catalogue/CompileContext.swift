@@ -65,6 +65,8 @@ package enum DebianRelease: String, Sendable, Hashable, CaseIterable {
     }
     /// shadow wrote failed logins down until 4.14 (bookworm has 4.13).
     var loginHasFaillog: Bool { self == .bookworm }
+    /// The major version of the release's own Node.js.
+    var nodejs: Int { self == .bookworm ? 18 : 20 }
     /// pgvector is packaged from trixie on.
     var hasPgVector: Bool { self == .trixie }
 }

@@ -80,16 +80,6 @@ import Testing
         #expect(compiled.text("/etc/nginx/sites-available/bascule-shop.conf").contains("http2 on;"))
     }
 
-    @Test func pm2ComesLater() throws {
-        let error = try #require(try CatalogueFolder().error(fleet(app + "    runtime: pm2\n")))
-        #expect(error.code == .catalogueLater)
-        #expect(error.message.contains("later version"))
-        guard case .file? = error.place else {
-            Issue.record("no position: \(error)")
-            return
-        }
-    }
-
     @Test func portIsNotTheFilesToGive() throws {
         #expect(try CatalogueFolder().error(fleet(app + "    env: {PORT: \"1\"}\n"))?.code == .invalidInput)
     }

@@ -20,11 +20,6 @@ extension Compilation {
     }
 
     private func check(_ name: AppName, _ app: App) throws {
-        if app.runtime == .pm2 {
-            throw BasculeError(
-                .catalogueLater, "the runtime pm2 comes with a later version", at: place("apps.\(name).runtime"),
-                hint: "write runtime: systemd, which restarts, limits and logs each instance by itself")
-        }
         if app.env["PORT"] != nil {
             throw BasculeError(
                 .invalidInput, "PORT is given to each instance by Bascule", at: place("apps.\(name).env.PORT"),
@@ -39,22 +34,21 @@ extension Compilation {
         let origin = "app \(name)"
         let user = app.user ?? name.rawValue
         let root = "/srv/apps/\(name)"
-        try packages(app.packages + interpreters(app), on: node, origin: origin)
+        try packages(app.packages + (try interpreters(name, app, on: node)), on: node, origin: origin)
         // Another app may run as the same user: its home is then the folder of both.
         let isShared = fleet.apps.values.count { $0.user == user } > 1
         let account = UserSpec(user, home: isShared ? "/srv/apps" : root, shell: "/usr/sbin/nologin", system: true)
         try add(.user(account), on: node, origin: origin)
         try add(.directory(DirectorySpec(root)), on: node, origin: origin)
         let unit = "bascule-\(name)"
+        let runtime = try runtime(name, app, user: user, root: root, on: node)
         try add(
-            .unit(
-                UnitSpec(
-                    "\(unit)@.service", content: try appUnit(name, app, user: user, root: root, on: node), state: nil,
-                    enabled: nil)),
-            on: node, origin: origin)
+            .unit(UnitSpec("\(unit)@.service", content: runtime.unit, state: nil, enabled: nil)), on: node,
+            origin: origin)
+        reserve(runtime.memory, for: "app \(name)", on: node, why: runtime.why)
         let release = try release(of: name, app, user: user, root: root, on: node)
         try add(.release(release), on: node, origin: origin)
-        let ports = (0..<app.instances).map { app.port + $0 }
+        let ports = AppRuntime.ports(app)
         try add(
             .app(
                 AppSpec(
@@ -64,7 +58,7 @@ extension Compilation {
                     drain: Self.wholeSeconds(app.drain),
                     upstreamFile: isServed(app, on: node) ? Self.upstreamFile(name) : nil, upstream: Self.upstream(name)
                 )),
-            on: node, requires: needs(app, on: node), origin: origin)
+            on: node, requires: needs(app, on: node) + runtime.needs, origin: origin)
         try probe(
             "app.\(name)", on: node, check(app, on: node), unit: nil,
             after: [ResourceID(node: node, kind: "app", name: name.rawValue)], origin: origin)
@@ -80,13 +74,6 @@ extension Compilation {
         }
         let host = app.domains.first.map { $0.hasPrefix("*.") ? "www.\($0.dropFirst(2))" : $0 }
         return .http(url: "http://127.0.0.1:\(Self.innerPort)\(health.path)", host: host, status: nil)
-    }
-
-    /// The packages of the programs that the app's commands name.
-    private func interpreters(_ app: App) -> [String] {
-        let programs = Set(([app.start] + app.build).compactMap(\.words.first))
-        let known = ["node": ["nodejs"], "npm": ["nodejs", "npm"], "npx": ["nodejs", "npm"], "python3": ["python3"]]
-        return Set(programs.flatMap { known[$0] ?? [] }).sorted()
     }
 
     /// The services of this node that the app binds, as its environment says.

@@ -3,15 +3,26 @@ import BasculeModel
 
 /// The systemd template of an app's instances.
 extension Compilation {
-    func appUnit(_ name: AppName, _ app: App, user: String, root: String, on node: NodeName) throws -> Content {
+    /// - Parameters:
+    ///   - what: what one unit is, e.g. `one instance`.
+    ///   - start: the command line, as systemd reads it.
+    ///   - memory: bytes that all processes of one unit may use together.
+    ///   - environment: assignments beside those of every app.
+    ///   - describedBy: the content of a file that the start command reads; a change of it rolls the instances.
+    func appUnit(
+        _ name: AppName, _ app: App, user: String, root: String, on node: NodeName, what: String = "one instance",
+        start: String, memory: Int, environment: [String] = [], describedBy: Content? = nil, logs: Bool = false
+    ) throws -> Content {
         let variable = name.rawValue.uppercased().replacing("-", with: "_") + "_INSTANCE"
         return try render(
             "app.service",
             [
                 "app": .text(name.rawValue), "unit": .text("bascule-\(name)"), "user": .text(user), "root": .text(root),
-                "node": .text(node.rawValue), "instanceVariable": .text(variable),
-                "after": .text(boundUnits(app, on: node).joined(separator: " ")),
-                "start": .text(SystemdCommand.line(app.start.words, directory: "\(root)/current/app")),
+                "node": .text(node.rawValue), "instanceVariable": .text(variable), "what": .text(what),
+                "after": .text(boundUnits(app, on: node).joined(separator: " ")), "start": .text(start),
+                "environment": .texts(environment), "memoryMiB": .integer(max(16, memory >> 20)), "logs": .flag(logs),
+                "isDescribed": .flag(describedBy != nil),
+                "digest": .text(describedBy.map { context.digest(Array($0.display.utf8)).rawValue } ?? ""),
                 // The app stops by itself after its drain; systemd waits a little longer before it kills.
                 "stopSeconds": .integer(Self.wholeSeconds(app.drain) + 5),
                 "writable": .texts(writable(user: user, on: node)),

@@ -19,7 +19,7 @@ extension Compilation {
     }
 
     /// A file of the fleet's folder, uploaded as it is.
-    private mutating func upload(_ path: String) throws -> Content {
+    mutating func upload(_ path: String) throws -> Content {
         let full = local(path)
         guard let data = FileManager.default.contents(atPath: full) else {
             throw BasculeError(.inputOutput, "the file to upload cannot be read", at: .thing(full))

@@ -39,6 +39,8 @@ struct TemplateSource {
 enum BuiltInTemplates {
     static func bytes(_ name: String) -> [UInt8]? {
         switch name {
+        case "app-docker.service": PackageResources.app_docker_service
+        case "app-logrotate": PackageResources.app_logrotate
         case "app.service": PackageResources.app_service
         case "bascule-certificates": PackageResources.bascule_certificates
         case "certificates.ini": PackageResources.certificates_ini
@@ -84,6 +86,8 @@ enum BuiltInTemplates {
         case "monitoring-rules-sites.yml": PackageResources.monitoring_rules_sites_yml
         case "monitoring-rules-watch.yml": PackageResources.monitoring_rules_watch_yml
         case "monitoring-timer.timer": PackageResources.monitoring_timer_timer
+        case "compose.yaml": PackageResources.compose_yaml
+        case "ecosystem.config.js": PackageResources.ecosystem_config_js
         case "nginx-bascule.conf": PackageResources.nginx_bascule_conf
         case "nginx-hardening.conf": PackageResources.nginx_hardening_conf
         case "nginx-headers.conf": PackageResources.nginx_headers_conf

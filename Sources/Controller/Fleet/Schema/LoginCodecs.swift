@@ -1,20 +1,6 @@
 import BasculeModel
 import Foundation
 
-extension Codec {
-    /// A value, or the word `off` for none.
-    static func orOff<Wrapped>(_ codec: Codec<Wrapped>) -> Codec where Value == Wrapped? {
-        Codec(
-            "\(codec.expected), or off",
-            schema: { .object([("oneOf", .list([.object([("const", .text("off"))]), codec.schema()]))]) },
-            show: { $0.flatMap(codec.show) },
-            read: { node, reader in
-                if case .scalar("off", _) = node.content { return .some(nil) }
-                return codec.read(node, reader).map { .some($0) }
-            })
-    }
-}
-
 extension Codec where Value == String {
     /// A line of an authorized_keys file, without options.
     static var publicKey: Codec {

@@ -63,8 +63,6 @@ extension Compilation {
             .unit(
                 UnitSpec("ssh.service", enabled: nil, reloadOn: [path], check: ["/usr/sbin/sshd", "-t"])), on: node,
             origin: origin)
-        output.probes.append(
-            ServiceProbe(service: "ssh", node: node, check: .tcp(host: "127.0.0.1", port: sshPort(node))))
     }
 
     /// People who may log in to a shell: the declared ones, the login that the bootstrap uses, and root where it may.
@@ -104,7 +102,9 @@ extension Compilation {
                     "fail2ban.service", dropIns: ["10-bascule.conf": try render("system-fail2ban.conf", [:])],
                     reloadOn: [path], check: ["fail2ban-client", "--test"])), on: node, requires: [tool],
             origin: origin)
-        output.probes.append(ServiceProbe(service: "fail2ban", node: node, check: .unit("fail2ban.service")))
+        try probe(
+            "fail2ban", on: node, .command(["fail2ban-client", "status", "sshd"], user: "root"),
+            unit: "fail2ban.service", origin: origin)
         reserve(40 << 20, for: "fail2ban", on: node, why: "Python and one jail, measured: 32 MiB")
     }
 }
