@@ -99,6 +99,9 @@ package struct MailCheck: Sendable {
         do {
             let answers = try names.ask(record)
             finding.judge(record, answers)
+            if finding.line != nil, let found = answers.lazy.compactMap(\.found).first {
+                finding.line = record.over(found).line(ttl: names.primary?.ttl ?? 3600)
+            }
         } catch {
             finding.detail = (error as? BasculeError)?.message ?? "\(error)"
         }

@@ -80,6 +80,27 @@ import Testing
         #expect(after.contains("vps1/unit:postfix@-.service"))
     }
 
+    @Test func appsOfOtherNodesLogInOverTLS() throws {
+        let text = """
+            fleet: tiny
+            nodes: {m1: {address: 192.0.2.1}, a1: {address: 192.0.2.2}}
+            topologies: {one: {m1: [mail], a1: [app]}}
+            services: {mail: {domain: shop.example, admin: owner@other.example}}
+            apps: {shop: {source: {path: ./shop}, start: node server.js, port: 3000, env: {U: !binding mail}}}
+
+            """
+        let compiled = try CatalogueFolder().compile(text)
+        #expect(
+            compiled.release("shop", on: "a1")?.env["U"]?.display
+                == "smtp://apps:‹secret generated.mail.apps›@192.0.2.1:587?requireTLS=true&tls.rejectUnauthorized=false"
+        )
+        #expect(compiled.rules(on: "m1") == ["tcp/22", "tcp/587 192.0.2.2/32"])
+        let master = compiled.text("/etc/postfix/master.cf", on: "m1")
+        #expect(master.contains("\n192.0.2.1:587 inet") && master.contains("-o smtpd_tls_security_level=encrypt"))
+        #expect(compiled.find("command:mail-login", on: "m1") != nil)
+        #expect(compiled.text("/etc/postfix/sasl/apps.password", on: "m1") == "‹secret generated.mail.apps›")
+    }
+
     // MARK: - Records
 
     private func records(_ keys: String = "", node: String? = "192.0.2.1") throws -> [MailRecord] {

@@ -85,18 +85,21 @@ extension Compilation {
         }
     }
 
-    private func mail(_ aspect: BasculeFleet.Binding.Aspect, for consumer: Consumer) throws -> Content {
+    /// On its own node without a login; apps of other nodes log in over TLS, whose certificate nobody vouches for yet.
+    private mutating func mail(_ aspect: BasculeFleet.Binding.Aspect, for consumer: Consumer) throws -> Content {
         guard let endpoint = output.mail else { throw unplaced("mail", "mail", consumer) }
-        guard endpoint.node == consumer.node else {
-            throw BasculeError(
-                .catalogueLater,
-                "node \(consumer.node) submits mail on node \(endpoint.node): that comes with a later version",
-                at: place(consumer.path), hint: "give \(consumer.node) the role mail")
-        }
+        let host = try host(of: endpoint.node, visit: .mail, for: consumer)
+        let isRemote = endpoint.node != consumer.node
+        if isRemote { try note(Self.mailPassword, .generated(length: Self.passwordLength)) }
         switch aspect {
-        case .host: return Content(endpoint.host)
+        case .host: return Content(host)
         case .port: return Content("\(endpoint.port)")
-        default: return Content("smtp://\(endpoint.host):\(endpoint.port)")
+        case .user: return Content(isRemote ? Self.mailUser : "")
+        case .password: return isRemote ? .parts([.secret(Self.mailPassword)]) : ""
+        case .url, .direct, .name:
+            guard isRemote else { return Content("smtp://\(host):\(endpoint.port)") }
+            let tail = "@\(bracketed(host)):\(endpoint.port)?requireTLS=true&tls.rejectUnauthorized=false"
+            return .parts([.text("smtp://\(Self.mailUser):"), .secret(Self.mailPassword), .text(tail)])
         }
     }
 
@@ -123,7 +126,7 @@ extension Compilation {
         let address = try address(node, neededBy: consumer.path)
         _ = try self.address(consumer.node, neededBy: consumer.path)
         visitors[visit, default: []].insert(consumer.node)
-        if visit != .postgresql {
+        if visit != .postgresql, visit != .mail {
             let warning = BasculeError(
                 .catalogueUnencrypted, "traffic from \(consumer.node) to \(node) is authenticated but not encrypted",
                 at: place(consumer.path), hint: "keep both on one node, or join them by a private network")

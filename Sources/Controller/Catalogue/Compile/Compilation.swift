@@ -19,7 +19,7 @@ struct Compilation {
 
     /// A port that another node comes to.
     enum Visit: Hashable {
-        case postgresql, pgbouncer
+        case postgresql, pgbouncer, mail
         case redis(RedisPurpose)
     }
 

@@ -53,6 +53,9 @@ enum BuiltInTemplates {
         case "grafana-dashboards.yaml": PackageResources.grafana_dashboards_yaml
         case "grafana-datasource.yaml": PackageResources.grafana_datasource_yaml
         case "grafana.ini": PackageResources.grafana_ini
+        case "nginx.conf": PackageResources.nginx_conf
+        case "mail-login": PackageResources.mail_login
+        case "mail-sasl.conf": PackageResources.mail_sasl_conf
         case "mail-main.cf": PackageResources.mail_main_cf
         case "mail-master.cf": PackageResources.mail_master_cf
         case "mail-opendkim-unit.conf": PackageResources.mail_opendkim_unit_conf
@@ -96,7 +99,6 @@ enum BuiltInTemplates {
         case "nginx-proxy.conf": PackageResources.nginx_proxy_conf
         case "nginx-site.conf": PackageResources.nginx_site_conf
         case "nginx-unavailable.html": PackageResources.nginx_unavailable_html
-        case "nginx.conf": PackageResources.nginx_conf
         case "pg_hba.conf": PackageResources.pg_hba_conf
         case "pgbouncer-pools.ini": PackageResources.pgbouncer_pools_ini
         case "pgbouncer-userlist.txt": PackageResources.pgbouncer_userlist_txt

@@ -103,7 +103,7 @@ enum ReferenceText {
             return nil
         }
         if parts[0] == "mail" {
-            let aspects: [Binding.Aspect] = [.url, .host, .port]
+            let aspects: [Binding.Aspect] = [.url, .host, .port, .user, .password]
             guard parts.count > 1 else { return Binding(.mail) }
             guard parts.count == 2, let aspect = Binding.Aspect(rawValue: parts[1]), aspects.contains(aspect) else {
                 return refuse("mail offers \(aspects.map(\.rawValue).joined(separator: ", "))")

@@ -37,8 +37,10 @@ extension Compilation {
 
     mutating func finishMail() throws {
         guard let service = fleet.services.mail, let node = single(.mail) else { return }
+        let peers = try peers(.mail)
         try placeSigner(service, on: node)
-        let files = try placePostfix(service, on: node)
+        var files = try placePostfix(service, apps: try listenAddresses(on: node, peers: peers), on: node)
+        files += try placeLogins(service, peers, on: node)
         try placeProbe(service, on: node)
         if let warmUp = service.warmUp { try placePace(warmUp, service, on: node) }
         try placePostfixUnit(service, files, on: node)
@@ -70,13 +72,14 @@ extension Compilation {
     }
 
     /// The paths of its files.
-    private mutating func placePostfix(_ service: Mail, on node: NodeName) throws -> [String] {
+    private mutating func placePostfix(_ service: Mail, apps: [String], on node: NodeName) throws -> [String] {
         let origin = Self.mailOrigin
         var paths = ["/etc/postfix/main.cf", "/etc/postfix/master.cf"]
         try add(
-            .file(FileSpec(paths[0], try render("mail-main.cf", mainVariables(service)))), on: node, origin: origin)
+            .file(FileSpec(paths[0], try render("mail-main.cf", mainVariables(service, apps: apps)))), on: node,
+            origin: origin)
         try add(
-            .file(FileSpec(paths[1], try render("mail-master.cf", masterVariables(service)))), on: node,
+            .file(FileSpec(paths[1], try render("mail-master.cf", masterVariables(service, apps: apps)))), on: node,
             origin: origin)
         if let relay = service.relay, let user = relay.user, let password = relay.password {
             try note(password, .given)
@@ -87,7 +90,7 @@ extension Compilation {
             try add(.file(file), on: node, origin: origin)
             paths.append(file.path)
         }
-        if service.receive != nil {
+        if service.receive != nil || !apps.isEmpty {
             let folder = DirectorySpec("/etc/postfix/tls", permissions: Permissions(mode: 0o700))
             try add(.directory(folder), on: node, origin: origin)
             let certificate = Resource.certificate(

@@ -7,6 +7,10 @@ extension Compilation {
     static var relayLogin: String { "/etc/postfix/bascule-relay" }
     static var mailCertificate: String { "/etc/postfix/tls/mail.crt" }
     static var mailKey: String { "/etc/postfix/tls/mail.key" }
+    static var saslFolder: String { "/etc/postfix/sasl" }
+    /// Whom apps of other nodes log in as.
+    static var mailUser: String { "apps" }
+    static var mailPassword: SecretName { SecretName("generated.mail.apps") }
 
     /// Where the probe's message goes: to nobody.
     static func mailSink(_ service: Mail) -> String { "bascule-probe@\(service.name)" }
@@ -20,7 +24,7 @@ extension Compilation {
         "postgres", "redis", "backup", "bascule",
     ]
 
-    func mainVariables(_ service: Mail) -> [String: Variable] {
+    func mainVariables(_ service: Mail, apps: [String]) -> [String: Variable] {
         let limits = service.limits
         let relay = service.relay
         func table(_ entries: [(String, String)]) -> Variable {
@@ -31,7 +35,8 @@ extension Compilation {
         let size = Int(limits.messageSize.bytes)
         return [
             "domain": .text(service.domain), "hostname": .text(service.name),
-            "world": .flag(service.receive != nil), "ipv6": .flag(service.ipv6),
+            "world": .flag(service.receive != nil || !apps.isEmpty), "submission": .flag(!apps.isEmpty),
+            "saslFolder": .text(Self.saslFolder), "ipv6": .flag(service.ipv6),
             "warmUp": .flag(service.warmUp != nil),
             "refusedUsers": .text(appUsers.map { "!\($0)," }.joined(separator: " ")),
             "messageSize": .integer(size), "minimumFree": .integer(size * 2),
@@ -45,16 +50,47 @@ extension Compilation {
             "relay": .flag(relay != nil), "relayhost": .text(relay.map(Self.relayHost) ?? ""),
             "relayWrapped": .flag(relay?.port == 465),
             "relayLogin": .text(relay?.user == nil ? "" : Self.relayLogin),
-            "tls": .flag(service.receive != nil), "tlsKey": .text(Self.mailKey),
+            "tls": .flag(service.receive != nil || !apps.isEmpty), "tlsKey": .text(Self.mailKey),
             "tlsCertificate": .text(Self.mailCertificate),
         ]
     }
 
-    func masterVariables(_ service: Mail) -> [String: Variable] {
+    func masterVariables(_ service: Mail, apps: [String]) -> [String: Variable] {
         [
+            "apps": .list(apps.map { .map(["address": .text($0.contains(":") ? "[\($0)]" : $0)]) }),
             "world": .flag(service.receive != nil), "warmUp": .flag(service.warmUp != nil),
             "paceUser": .text(Self.mailPaceUser), "paceProgram": .text(Self.mailPace),
         ]
+    }
+
+    /// The login of apps on other nodes; nothing where there are none. What main.cf must be read again for.
+    mutating func placeLogins(_ service: Mail, _ peers: [Peer], on node: NodeName) throws -> [String] {
+        guard !peers.isEmpty else { return [] }
+        let origin = Self.mailOrigin
+        // The plugin that reads the table, and the program that makes it.
+        try packages(["libsasl2-modules", "libsasl2-modules-db", "sasl2-bin"], on: node, origin: origin)
+        let names = [
+            "saslFolder": Variable.text(Self.saslFolder), "domain": .text(service.domain), "user": .text(Self.mailUser),
+        ]
+        let folder = DirectorySpec(Self.saslFolder, permissions: Permissions(mode: 0o755))
+        let settings = FileSpec("\(Self.saslFolder)/smtpd.conf", try render("mail-sasl.conf", names))
+        let program = FileSpec(
+            "/usr/local/sbin/mail-login", try render("mail-login", names), permissions: Permissions(mode: 0o755))
+        let password = FileSpec(
+            "\(Self.saslFolder)/apps.password", .parts([.secret(Self.mailPassword)]),
+            permissions: Permissions(mode: 0o600))
+        try add(.directory(folder), on: node, origin: origin)
+        var needed = [ResourceID(node: node, kind: "package", name: "sasl2-bin")]
+        for file in [settings, program, password] {
+            try add(.file(file), on: node, origin: origin)
+            needed.append(Resource.file(file).id(on: node))
+        }
+        let table = "\(Self.saslFolder)/apps.db"
+        let make = CommandSpec(
+            "mail-login", command: [program.path], unless: ["test", table, "-nt", password.path], timeout: 30)
+        try add(.command(make), on: node, requires: needed, origin: origin)
+        open(587, to: peers, on: node, purpose: "mail")
+        return [settings.path]
     }
 
     /// Whom apps run as, sorted.

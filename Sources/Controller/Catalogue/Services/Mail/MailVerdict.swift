@@ -66,13 +66,19 @@ extension MailRecord {
         return policy < wanted ? .wrong("its policy is only \(order[policy])") : .right
     }
 
+    /// The record with what is to be written over what was found: an SPF record keeps whom it lets send.
+    package func over(_ found: [String]) -> MailRecord {
+        var copy = self
+        if kind == .spf || kind == .helo { copy.value = SPF.merged(value, with: found.filter(SPF.isRecord)) }
+        return copy
+    }
+
     /// What the set of TXT records at this name becomes: ours, and everything that is not of its kind. An SPF record
     /// keeps whom it lets send already, because the old sender goes on until the new one is warm.
     package func published(over found: [String]) -> [String] {
         switch kind {
         case .spf, .helo:
-            let known = found.filter(SPF.isRecord)
-            return found.filter { !SPF.isRecord($0) } + [SPF.merged(value, with: known)]
+            return found.filter { !SPF.isRecord($0) } + [over(found).value]
         case .dmarc: return found.filter { !$0.hasPrefix("v=DMARC1") } + [value]
         default: return [value]
         }

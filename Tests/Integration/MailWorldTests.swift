@@ -1,0 +1,161 @@
+import BasculeModel
+import Foundation
+import Testing
+
+extension OnNodes {
+    /// A second node that is the world: its BIND serves the zones, its Postfix and rspamd receive and judge.
+    @Suite(.serialized, .scene("mailworld"), .enabled(if: Program.testsAll, "takes minutes: BASCULE_TEST_ALL=1"))
+    struct MailWorldTests {
+        let scene: Scene
+
+        init() throws { scene = try #require(Scene.shared) }
+
+        private static func fleet(_ image: String, _ more: String = "", app: String = "") -> String {
+            """
+            nodes: {shop: {provider: lab, image: \(image)}, world: {provider: lab, image: debian12}}
+            topologies: {single: {shop: [mail], world: [\(app.isEmpty ? "" : "app")]}}
+            services:
+              mail:
+                domain: shop.example
+                admin: owner@world.example
+                dns: {zone: shop.example, server: world, tsig: !secret TSIG, ttl: 1m}
+            \(more)
+            resources:
+              - {on: world, package: [bind9, postfix, rspamd, ssl-cert, openssl, swaks, libio-socket-ssl-perl]}
+              - {on: world, user: owner}
+              - {on: world, firewall: world, allow: [25, 53]}
+              - {on: world, firewall: names, allow: [53], transport: udp}
+            \(app)
+
+            """
+        }
+
+        @Test(.timeLimit(.minutes(15)), arguments: ["debian12", "debian13"])
+        func theWorldBelievesUs(_ image: String) async throws {
+            try await scene.startAnew()
+            try await scene.converge(Self.fleet(image))
+            let (shop, world) = (try await address("shop"), try await address("world"))
+            try await makeWorld(shop: shop, world: world)
+            let set = try await scene.bascule("secret", "set", "TSIG", stdin: "publish:\(Self.tsig)")
+            #expect(set.status == 0, "\(set.all)")
+            try await expectPublishing(world)
+            try await expectBelief()
+            try await expectNoRelay(shop, open: false)
+            // The same with port 25 open for the world.
+            try await scene.converge(Self.fleet(image, "    receive: {aliases: {contact: owner@world.example}}"))
+            try await expectNoRelay(shop, open: true)
+            try await expectReceiving(shop)
+        }
+
+        private func address(_ node: NodeName) async throws -> String {
+            try await scene.shell(node, "hostname -I | cut -d' ' -f1")
+        }
+
+        private static let tsig = "c2hvcC1leGFtcGxlLXB1Ymxpc2gta2V5LTMyYnl0ZXM="
+
+        private func makeWorld(shop: String, world: String) async throws {
+            let made = try await scene.lab.exec(
+                "world", ["bash", "-s", shop, world, Self.tsig], stdin: Array(MailWorld.script.utf8),
+                deadline: .seconds(120))
+            try #require(made.status == 0, "\(made.all)")
+            try await scene.shell("shop", "echo nameserver \(world) > /etc/resolv.conf")
+        }
+
+        private func expectPublishing(_ world: String) async throws {
+            let before = try await check()
+            #expect(before.status == 2, "\(before.all)")
+            let lacking = before.findings.filter { $0.status != "right" }.map(\.check)
+            #expect(lacking == ["address", "helo", "spf", "dkim", "dmarc"], "\(before.all)")
+            let published = try await check("--publish")
+            #expect(published.status == 0, "\(published.all)")
+            #expect(published.findings.filter { $0.published == true }.map(\.check) == lacking)
+            let after = try await check()
+            #expect(after.status == 0 && after.findings.allSatisfy { $0.status == "right" }, "\(after.all)")
+            // Whom the old record let send may send, and what is not ours is there.
+            let texts = try await scene.shell("world", "rndc sync && cat /var/lib/bind/lab/shop.zone")
+            #expect(texts.contains("ip4:") && texts.contains("include:_spf.old.example"), "\(texts)")
+            #expect(texts.contains("site-verification=1"))
+            // Breaking one record is found.
+            try await scene.shell(
+                "world",
+                """
+                printf 'server 127.0.0.1\\nzone shop.example\\nupdate delete _dmarc.shop.example TXT\\nsend\\n' \
+                | nsupdate -y hmac-sha256:publish:\(Self.tsig)
+                """)
+            let broken = try await check()
+            #expect(broken.status == 2 && broken.findings.filter { $0.status != "right" }.map(\.check) == ["dmarc"])
+            #expect(try await check("--publish").status == 0)
+        }
+
+        private struct Checked {
+            var status: Int32
+            var findings: [Finding]
+            var all: String
+        }
+
+        private struct Finding: Decodable {
+            var check: String
+            var status: String
+            var published: Bool?
+        }
+
+        private func check(_ more: String...) async throws -> Checked {
+            let world = try await address("world")
+            let result = try await scene.bascule(
+                ["mail", "check", "--json", "--resolver", "world", "--egress", world] + more, environment: [:])
+            let findings = result.text.split(separator: "\n").compactMap {
+                try? JSONDecoder().decode(Finding.self, from: Data($0.utf8))
+            }
+            return Checked(status: result.status, findings: findings, all: result.all)
+        }
+
+        /// A mail to the world arrives over TLS, and its rspamd finds nothing wrong with it.
+        private func expectBelief() async throws {
+            let taken = try await scene.run(
+                "shop", "perl", "-", "127.0.0.1", "587", "shop@shop.example", "owner@world.example",
+                stdin: MailTests.say)
+            #expect(taken.text.contains("queued as"), "\(taken.all)")
+            // rspamd compiles its rules at the first start: until then the receiver says 451.
+            let arrived = try await eventually(within: 30, every: .seconds(1)) {
+                if try await scene.run("world", "test", "-s", "/var/mail/owner").status == 0 { return true }
+                _ = try await scene.run("shop", "postqueue", "-f")
+                return false
+            }
+            let why = try await scene.shell("shop", "mailq; journalctl -t postfix/smtp -n 5 --no-pager")
+            try #require(arrived, "\(why)")
+            let mail = try await scene.shell("world", "cat /var/mail/owner")
+            for verdict in ["spf=pass", "dkim=pass header.d=shop.example", "dmarc=pass", "using TLSv1.3"] {
+                #expect(mail.contains(verdict), "\(verdict): \(mail)")
+            }
+            #expect(mail.contains("from mail.shop.example (mail.shop.example ["), "HELO, PTR and A agree: \(mail)")
+            let score = mail.firstMatch(of: #/X-Spamd-Result: default: False \[(-?[0-9.]+) / /#).flatMap {
+                Double($0.1)
+            }
+            #expect((score ?? 99) < 1, "\(mail)")
+        }
+
+        /// Nobody can send through us to elsewhere: from the world there is nothing, or a refusal.
+        private func expectNoRelay(_ shop: String, open: Bool) async throws {
+            for (from, to) in [
+                ("a@evil.example", "b@victim.example"), ("shop@shop.example", "b@victim.example"),
+                ("a@evil.example", "b%victim.example@shop.example"),
+                ("a@evil.example", "@shop.example:b@victim.example"),
+            ] {
+                let answer = try await scene.run("world", "perl", "-", shop, "25", from, to, stdin: MailTests.say).text
+                #expect(
+                    open ? answer.hasPrefix("5") || answer.hasPrefix("454") : answer == "refused", "\(to): \(answer)")
+                let submission = try await scene.run("world", "perl", "-", shop, "587", from, to, stdin: MailTests.say)
+                #expect(submission.text == "refused", "\(submission.text)")
+            }
+        }
+
+        private func expectReceiving(_ shop: String) async throws {
+            let known = try await scene.run(
+                "world", "perl", "-", shop, "25", "a@world.example", "contact@shop.example", stdin: MailTests.say)
+            #expect(known.text.contains("queued as"), "\(known.all)")
+            let unknown = try await scene.run(
+                "world", "perl", "-", shop, "25", "a@world.example", "nobody@shop.example", stdin: MailTests.say)
+            #expect(unknown.text.hasPrefix("550 5.1.1"), "\(unknown.all)")
+        }
+    }
+}
