@@ -251,7 +251,8 @@ extension OnNodes {
 
             let own = try await scene.lab.node(node).address
             try await scene.shell("d13", "/root/point \(own)")
-            // Six customers, each of their requests on a connection of its own, until the last renewal is over.
+            // Six customers, each of their requests on a connection of its own. HTTP/1.1: a reload ends an HTTP/2 connection
+            // that has asked nothing yet, which browsers then ask anew and curl does not.
             let seconds = Program.testsAll ? 60 : 5
             _ = try await scene.run(node, "tee", "/root/load.sh", stdin: Self.load)
             let rates = try await scene.bascule("apply", "--yes", file: try write(limits: "off", elsewhere))
@@ -268,7 +269,7 @@ extension OnNodes {
                 try await scene.run(node, "systemctl", "is-active", "load").text.contains("inactive")
             }
             let counted = try await scene.shell(node, "cat /tmp/load.* | sort | uniq -c | tr -s ' '")
-            #expect(ended && counted.contains(" 200"), "\(counted)")
+            #expect(ended && counted.contains(" 200 0"), "\(counted)")
             #expect(counted.split(separator: "\n").count == 1, "\(renewed) renewals: \(counted)")
             let after = try await serial(node)
             #expect(after != before && after.contains("Pebble Intermediate"))
@@ -290,7 +291,7 @@ extension OnNodes {
             end=$(($(date +%s) + $1))
             for number in 1 2 3 4 5 6; do
                 while [ $(date +%s) -lt $end ]; do
-                    curl -sk -m 10 -o /dev/null -w '%{http_code}\\n' --resolve shop.example:443:127.0.0.1 https://shop.example/ >> /tmp/load.$number
+                    curl -sk -m 10 --http1.1 -o /dev/null -w '%{http_code} %{exitcode}\\n' --resolve shop.example:443:127.0.0.1 https://shop.example/ >> /tmp/load.$number
                 done &
             done
             wait
