@@ -30,7 +30,7 @@ extension OnNodes {
                 let text = Watched.fleet(
                     image: image, roles: "database, cache, web, app, mail, monitoring", services: Self.services,
                     app: app,
-                    disk: ", disk: 8GiB")
+                    disk: ", disk: 8GiB", interval: "5s")
                 try scene.fleet(text)
                 try #require(
                     try await scene.bascule("secret", "set", "HOOK", stdin: "http://127.0.0.1:9999/alerts").status == 0)

@@ -110,7 +110,9 @@ enum Watched {
         "python3 -c \"import urllib.request, urllib.error\ntry: urllib.request.urlopen('\(url)').read()\nexcept urllib.error.HTTPError: pass\""
     }
 
-    static func fleet(image: String, roles: String, services: String, app: String = "", disk: String = "") -> String {
+    static func fleet(
+        image: String, roles: String, services: String, app: String = "", disk: String = "", interval: String = "1s"
+    ) -> String {
         """
         nodes:
           vps1: {provider: lab, image: \(image)\(disk)}
@@ -118,7 +120,7 @@ enum Watched {
           single: {vps1: [\(roles)]}
         topology: single
         services:
-        \(services)  monitoring: {interval: 1s, webhook: !secret HOOK}
+        \(services)  monitoring: {interval: \(interval), webhook: !secret HOOK}
         apps:
           shop:
             source: {path: ./shop}

@@ -93,12 +93,12 @@ extension Compilation {
 enum PrometheusMemory {
     /// What it takes with nothing to do, and for each series: its head chunks, labels and postings, and the collector's
     /// headroom.
-    static let base = 96 << 20
+    static let base = 160 << 20
     static let series = 12 << 10
 
     static func share(_ watch: Monitored) -> (bytes: Int, why: String) {
         let count = watch.jobs.reduce(0) { $0 + $1.targets.count * $1.series }
         let bytes = base + count * series
-        return (bytes, "96 MiB + \(count) series × 12 KiB")
+        return (bytes, "160 MiB + \(count) series × 12 KiB")
     }
 }
