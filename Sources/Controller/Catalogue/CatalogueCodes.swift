@@ -17,4 +17,8 @@ extension ErrorCode {
     package static let catalogueUnencrypted: ErrorCode = "catalogue-unencrypted"
     /// Alerts are raised and nobody is told.
     package static let catalogueNobodyTold: ErrorCode = "catalogue-nobody-told"
+    /// A pool that does less than it is thought to.
+    package static let cataloguePooling: ErrorCode = "catalogue-pooling"
+    /// A queue on an instance that may drop its jobs.
+    package static let catalogueEviction: ErrorCode = "catalogue-eviction"
 }

@@ -42,7 +42,7 @@ package struct SourceArchive: Sendable, Hashable {
 package enum DebianRelease: String, Sendable, Hashable, CaseIterable {
     case bookworm, trixie
 
-    /// The only PostgreSQL that the release's own packages have.
+    /// The only PostgreSQL that the release's own packages have; others come from PostgreSQL's repository.
     package var postgresql: Int { self == .bookworm ? 15 : 17 }
     /// From 1.25.1 on (trixie has 1.26), nginx warns about `listen … http2` and wants `http2 on`.
     var nginxHasHTTP2Directive: Bool { self == .trixie }
@@ -67,6 +67,8 @@ package enum DebianRelease: String, Sendable, Hashable, CaseIterable {
     var loginHasFaillog: Bool { self == .bookworm }
     /// The major version of the release's own Node.js.
     var nodejs: Int { self == .bookworm ? 18 : 20 }
+    /// SIGTERM lets PgBouncer's clients go by themselves from 1.23 on, so that an old process may end beside a new one.
+    var pgbouncerDrains: Bool { self == .trixie }
     /// pgvector is packaged from trixie on.
     var hasPgVector: Bool { self == .trixie }
 }

@@ -61,9 +61,12 @@ package struct RedisEndpoint: Sendable, Hashable {
     package var node: NodeName
     package var host: String
     package var port: Int
-    /// nil is Redis's default user.
-    package var user: String?
+    /// The apps' login: data only.
+    package var user: String
     package var password: SecretName
+    /// Bascule's own login: everything.
+    package var admin: String
+    package var adminPassword: SecretName
 }
 
 /// The mail server, as its own node reaches it.

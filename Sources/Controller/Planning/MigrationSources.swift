@@ -48,7 +48,8 @@ extension MigrationPlanner {
             }
             var move = RedisMove(
                 source: source.url,
-                target: RedisTarget(.host("127.0.0.1", port: UInt16(target.port)), password: target.password))
+                target: RedisTarget(
+                    .host("127.0.0.1", port: UInt16(target.port)), user: target.admin, password: target.adminPassword))
             move.purpose = source.into == .cache ? .cache : .durable
             move.keys = source.keys == "*" ? nil : source.keys
             return (name.rawValue, move)

@@ -37,7 +37,7 @@ import Testing
         let env = try #require(compiled.release("shop")).env
         #expect(
             env["DATABASE_URL"]?.display == "postgresql://shop:‹secret generated.postgresql.shop›@127.0.0.1:6432/shop")
-        #expect(env["REDIS_URL"]?.display == "redis://:‹secret generated.redis.durable›@127.0.0.1:6380/0")
+        #expect(env["REDIS_URL"]?.display == "redis://app:‹secret generated.redis.durable›@127.0.0.1:6380/0")
         #expect(env["SESSION_SECRET"]?.secrets == ["SESSION_SECRET"])
         #expect(env["NODE_ENV"] == "production")
     }
@@ -46,8 +46,9 @@ import Testing
         #expect(
             compiled.secrets == [
                 "SESSION_SECRET": .given, "SOURCE_DATABASE_URL": .given, "SOURCE_REDIS_URL": .given,
-                "SOURCE_UPLOADS_KEY": .given, "TSIG": .given, "generated.postgresql.shop": .generated(length: 32),
-                "generated.redis.durable": .generated(length: 32),
+                "SOURCE_UPLOADS_KEY": .given, "TSIG": .given, "generated.postgresql.pgbouncer": .generated(length: 32),
+                "generated.postgresql.shop": .generated(length: 32), "generated.redis.bascule": .generated(length: 32),
+                "generated.redis.durable": .generated(length: 32), "generated.redis.monitor": .generated(length: 32),
             ])
         let used = compiled.resources.values.joined().reduce(into: Set<SecretName>()) {
             $0.formUnion($1.resource.secrets)
@@ -56,15 +57,18 @@ import Testing
     }
 
     @Test func passwordsStandInTheServicesFiles() {
-        #expect(compiled.text("/etc/pgbouncer/userlist.txt") == "\"shop\" \"‹secret generated.postgresql.shop›\"\n")
         #expect(
-            compiled.text("/etc/redis/redis-durable.conf").contains("requirepass ‹secret generated.redis.durable›\n"))
-        for path in ["/etc/pgbouncer/userlist.txt", "/etc/redis/redis-durable.conf"] {
+            compiled.text("/etc/pgbouncer/userlist.txt")
+                == "\"pgbouncer\" \"‹secret generated.postgresql.pgbouncer›\"\n")
+        #expect(
+            compiled.text("/etc/redis/redis-durable.acl").contains(
+                "user app reset on >‹secret generated.redis.durable› ~* &* +@all -@admin -@dangerous"))
+        for (path, mode) in [("/etc/pgbouncer/userlist.txt", 0o640), ("/etc/redis/redis-durable.acl", 0o600)] {
             guard case .file(let spec)? = compiled.find("file:\(path)")?.resource else {
                 Issue.record("\(path) is missing")
                 continue
             }
-            #expect(spec.permissions.mode == 0o640)
+            #expect(spec.permissions.mode == mode)
         }
     }
 
@@ -129,11 +133,14 @@ import Testing
     private var expectedIDs: String {
         """
         app:shop
+        certificate:postgresql
         certificate:shop
+        command:pool-login.shop
         directory:/etc/nginx/bascule
         directory:/etc/nginx/bascule/pages
         directory:/etc/nginx/bascule/pages/.bascule
         directory:/etc/nginx/bascule/tls
+        directory:/etc/redis
         directory:/srv/apps/shop
         directory:/srv/shop/uploads
         directory:/var/lib/redis/durable
@@ -150,12 +157,17 @@ import Testing
         file:/etc/nginx/sites-available/bascule-shop.conf
         file:/etc/pgbouncer/bascule-pools.ini
         file:/etc/pgbouncer/pgbouncer.ini
+        file:/etc/pgbouncer/pool-login.sql
         file:/etc/pgbouncer/userlist.txt
         file:/etc/postgresql/15/main/conf.d/50-bascule-restart.conf
         file:/etc/postgresql/15/main/conf.d/60-bascule.conf
         file:/etc/postgresql/15/main/pg_hba.conf
+        file:/etc/redis/redis-durable-limits.conf
+        file:/etc/redis/redis-durable.acl
         file:/etc/redis/redis-durable.conf
         file:/etc/tmpfiles.d/bascule-nginx.conf
+        file:/etc/redis/redis-durable.reload
+        file:/usr/local/lib/bascule/pgbouncer
         firewall:inbound
         package:logrotate
         package:nftables
@@ -171,13 +183,16 @@ import Testing
         package:postgresql-15
         package:postgresql-client-15
         package:redis-server
+        package:redis-tools
         package:rsync
         postgresDatabase:shop
         postgresExtension:shop.citext
+        postgresExtension:shop.pg_stat_statements
         postgresExtension:shop.pgcrypto
         postgresRole:anon
         postgresRole:authenticated
         postgresRole:back_office
+        postgresRole:pgbouncer
         postgresRole:service_role
         postgresRole:shop
         probe:app.shop

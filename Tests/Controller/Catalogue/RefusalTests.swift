@@ -54,19 +54,6 @@ import Testing
         #expect(try CatalogueFolder().error(text)?.code == .catalogueConflict)
     }
 
-    @Test func versionThatTheReleaseLacks() throws {
-        let text = fleet("services: {postgresql: {version: 15, databases: {shop: {}}}}\n")
-        #expect(try CatalogueFolder().error(text) == nil)
-        let error = try #require(try CatalogueFolder().error(text) { $0.releases["vps1"] = .trixie })
-        #expect(error.code == .catalogueVersion)
-        #expect(error.hint?.contains("17") == true)
-        guard case .file(_, let line, _)? = error.place else {
-            Issue.record("no position: \(error)")
-            return
-        }
-        #expect(line == 4)
-    }
-
     @Test func distributionsOwnVersionOnTrixie() throws {
         let compiled = try CatalogueFolder().compile(
             fleet(

@@ -62,10 +62,10 @@ import Testing
     }
 
     @Test func fleetOverridesABuiltInTemplate() throws {
-        let folder = try CatalogueFolder(["templates/redis.conf": "port {{port}}\nrequirepass {{password}}\n"])
+        let folder = try CatalogueFolder(["templates/redis.conf": "port {{port}}\n# {{appPassword}}\n"])
         let compiled = try folder.compile(redisFleet)
         #expect(
-            compiled.text("/etc/redis/redis-cache.conf") == "port 6379\nrequirepass ‹secret generated.redis.cache›\n")
+            compiled.text("/etc/redis/redis-cache.conf") == "port 6379\n# ‹secret generated.redis.cache›\n")
     }
 
     @Test func overrideWithAnUnknownVariableIsAnError() throws {

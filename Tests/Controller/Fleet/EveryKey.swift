@@ -14,10 +14,13 @@ let everyKey = #"""
         port: 5433
         databases: {shop: {owner: shop_owner, extensions: [uuid-ossp], encoding: UTF8, locale: fr_FR.UTF-8}}
         settings: {max_connections: 200, work_mem: 16MB}
-      pgbouncer: {poolMode: session, port: 6433, poolSize: 30, maxClients: 900}
+        repository: {uri: "https://mirror.example/pgdg", suite: bookworm-pgdg, key: templates/b.conf}
+        disk: hdd
+        statements: false
+      pgbouncer: {poolMode: session, port: 6433, poolSize: 30, maxClients: 900, settings: {pkt_buf: 8192}}
       redis:
-        cache: {maxMemory: 1GiB, policy: volatile-ttl, port: 6400}
-        durable: {maxMemory: 128MiB, policy: noeviction, port: 6401}
+        cache: {maxMemory: 1GiB, policy: volatile-ttl, port: 6400, allow: [keys]}
+        durable: {maxMemory: 128MiB, policy: noeviction, port: 6401, fsync: always}
       nginx:
         rateLimit: {rate: 300r/m, burst: 10}
         loginLimit: {rate: 6r/m, burst: 3}

@@ -54,8 +54,7 @@ extension Compilation {
         let host = try host(of: endpoint.node, visit: isDirect ? .postgresql : .pgbouncer, for: consumer)
         switch aspect {
         case .url, .direct:
-            // PostgreSQL's own certificate encrypts; PgBouncer has none yet, which `host` warns of.
-            let tail = "@\(bracketed(host)):\(port)/\(name)" + (isRemote && isDirect ? "?sslmode=require" : "")
+            let tail = "@\(bracketed(host)):\(port)/\(name)" + (isRemote ? "?sslmode=require" : "")
             return .parts([.text("postgresql://\(endpoint.owner):"), .secret(password), .text(tail)])
         case .host: return Content(host)
         case .port: return Content("\(port)")
@@ -75,11 +74,12 @@ extension Compilation {
         switch aspect {
         case .url, .direct:
             return .parts([
-                .text("redis://:"), .secret(endpoint.password), .text("@\(bracketed(host)):\(endpoint.port)/0"),
+                .text("redis://\(endpoint.user):"), .secret(endpoint.password),
+                .text("@\(bracketed(host)):\(endpoint.port)/0"),
             ])
         case .host: return Content(host)
         case .port: return Content("\(endpoint.port)")
-        case .user: return "default"
+        case .user: return Content(endpoint.user)
         case .password: return .parts([.secret(endpoint.password)])
         case .name: return "0"
         }
@@ -126,7 +126,7 @@ extension Compilation {
         let address = try address(node, neededBy: consumer.path)
         _ = try self.address(consumer.node, neededBy: consumer.path)
         visitors[visit, default: []].insert(consumer.node)
-        if visit != .postgresql, visit != .mail {
+        if case .redis = visit {
             let warning = BasculeError(
                 .catalogueUnencrypted, "traffic from \(consumer.node) to \(node) is authenticated but not encrypted",
                 at: place(consumer.path), hint: "keep both on one node, or join them by a private network")

@@ -10,6 +10,8 @@ struct Compilation {
     var visitors: [Visit: Set<NodeName>] = [:]
     /// What may come in, and who said so; one firewall a node is made of them at the end.
     var openings: [NodeName: [Opening]] = [:]
+    /// What PostgreSQL's unit must not start before.
+    var postgresNeeds: Set<ResourceID> = []
 
     /// An opening in a node's firewall.
     struct Opening {

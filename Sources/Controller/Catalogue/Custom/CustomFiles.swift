@@ -54,15 +54,23 @@ extension Compilation {
                 .catalogueLater, "an apt repository's architectures come with a later version",
                 hint: "leave them out: the node's own is taken")
         }
-        let path = local(spec.key)
+        return AptRepositorySpec(
+            spec.name, uris: spec.uris, suites: spec.suites, components: spec.components,
+            key: try armouredKey(spec.key, at: nil))
+    }
+}
+
+extension Compilation {
+    /// A public key of the fleet's folder, as apt takes it.
+    func armouredKey(_ file: String, at place: Place?) throws -> Content {
+        let path = file.hasPrefix("/") ? file : "\(fleet.folder)/\(file)"
         guard let data = FileManager.default.contents(atPath: path), let text = String(data: data, encoding: .utf8),
             text.contains("-----BEGIN PGP PUBLIC KEY BLOCK-----")
         else {
             throw BasculeError(
-                .invalidInput, "the repository's key is no ASCII-armoured OpenPGP key", at: .thing(path),
-                hint: "gpg --armor --export KEY > FILE")
+                .invalidInput, "the repository's key \(file) is no ASCII-armoured OpenPGP key",
+                at: place ?? .thing(path), hint: "gpg --armor --export KEY > FILE")
         }
-        return AptRepositorySpec(
-            spec.name, uris: spec.uris, suites: spec.suites, components: spec.components, key: Content(text))
+        return Content(text)
     }
 }

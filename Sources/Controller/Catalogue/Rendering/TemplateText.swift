@@ -100,11 +100,20 @@ enum BuiltInTemplates {
         case "nginx-site.conf": PackageResources.nginx_site_conf
         case "nginx-unavailable.html": PackageResources.nginx_unavailable_html
         case "pg_hba.conf": PackageResources.pg_hba_conf
+        case "pgbouncer-login.sql": PackageResources.pgbouncer_login_sql
         case "pgbouncer-pools.ini": PackageResources.pgbouncer_pools_ini
+        case "pgbouncer-service.sh": PackageResources.pgbouncer_service_sh
+        case "pgbouncer-unit.conf": PackageResources.pgbouncer_unit_conf
         case "pgbouncer-userlist.txt": PackageResources.pgbouncer_userlist_txt
         case "pgbouncer.ini": PackageResources.pgbouncer_ini
+        case "postgresql-apt.asc": PackageResources.postgresql_apt_asc
         case "postgresql-reload.conf": PackageResources.postgresql_reload_conf
         case "postgresql-restart.conf": PackageResources.postgresql_restart_conf
+        case "postgresql-unit.conf": PackageResources.postgresql_unit_conf
+        case "redis-limits.conf": PackageResources.redis_limits_conf
+        case "redis-reload.txt": PackageResources.redis_reload_txt
+        case "redis-unit.conf": PackageResources.redis_unit_conf
+        case "redis-users.acl": PackageResources.redis_users_acl
         case "redis.conf": PackageResources.redis_conf
         case "system-aide.conf": PackageResources.system_aide_conf
         case "system-banner": PackageResources.system_banner

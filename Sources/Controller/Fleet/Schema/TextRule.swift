@@ -54,6 +54,8 @@ extension TextRule {
     static let variable = TextRule(what: "an environment variable", first: "A-Za-z_", rest: "A-Za-z0-9_", limit: 128)
     static let postgres = TextRule(what: "a PostgreSQL name", first: "a-z_", rest: "a-z0-9_-", limit: 63)
     static let setting = TextRule(what: "a setting's name", first: "a-z_", rest: "a-z0-9_.", limit: 63)
+    static let redisCommand = TextRule(
+        what: "a Redis command such as keys or client|list", first: "a-z", rest: "a-z0-9.|_-", limit: 40)
     static let table = TextRule(what: "a table's name", first: "A-Za-z_", rest: "A-Za-z0-9_.-", limit: 127)
     static let account = TextRule(what: "a user or group name", first: "A-Za-z_", rest: "A-Za-z0-9_-", limit: 32)
     static let package = TextRule(what: "a Debian package", first: "a-z0-9", rest: "a-z0-9+.-", limit: 128)

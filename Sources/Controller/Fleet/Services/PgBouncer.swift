@@ -8,10 +8,12 @@ package struct PgBouncer: Sendable, Equatable {
     package var poolMode = PoolMode.transaction
     /// Default 6432.
     package var port = 6432
-    /// Server connections per database and user. Default 20, PgBouncer's own.
-    package var poolSize = 20
+    /// Server connections per database and user; without it what the node's processors can use.
+    package var poolSize: Int?
     /// Default 500.
     package var maxClients = 500
+    /// `pgbouncer.ini` settings that override the catalogue's, as text.
+    package var settings: [String: String] = [:]
     package init() {}
 }
 
@@ -24,8 +26,13 @@ extension PgBouncer: Declared {
                 .choice(["statement": "it forbids transactions of more than one statement, which every app uses"]),
                 "When a server connection goes back to the pool"),
             .key("port", \.port, .port, "Where it listens"),
-            .key("poolSize", \.poolSize, .integer(1...10_000), "Server connections per database and user"),
+            .key(
+                "poolSize", \.poolSize, .integer(1...10_000, "a number of connections"),
+                "Server connections per database and user; 2 x (2 x processors + 1), at least 10, if absent"),
             .key("maxClients", \.maxClients, .integer(1...100_000), "Client connections in all"),
+            .key(
+                "settings", \.settings, .map(.setting, { $0 }, .line("a setting's value")),
+                "pgbouncer.ini settings that override Bascule's"),
         ]
     }
 }

@@ -23,6 +23,8 @@ package struct Redis: Sendable, Equatable {
         package var policy = Policy.allkeysLRU
         /// Default 6379.
         package var port = 6379
+        /// Commands that apps may use beyond those that do no harm, e.g. `keys`.
+        package var allow: [String] = []
         package init() {}
     }
 
@@ -32,6 +34,12 @@ package struct Redis: Sendable, Equatable {
         package var maxMemory = ByteSize.mebibytes(256)
         /// Default 6380.
         package var port = 6380
+        /// When the append-only file is on disk: once a second, or before each answer.
+        package enum Sync: String, Sendable, Hashable, CaseIterable { case everysec, always }
+        /// Default everysec.
+        package var fsync = Sync.everysec
+        /// Commands that apps may use beyond those that do no harm, e.g. `keys`.
+        package var allow: [String] = []
         package init() {}
     }
 }
@@ -55,6 +63,7 @@ extension Redis.Cache: Declared {
             .key("maxMemory", \.maxMemory, .size, "Memory for data"),
             .key("policy", \.policy, .choice(), "What is evicted when memory is full"),
             .key("port", \.port, .port, "Where it listens"),
+            .key("allow", \.allow, .list(.name(.redisCommand)), "Commands that apps may use beyond the harmless"),
         ]
     }
 }
@@ -72,6 +81,8 @@ extension Redis.Durable: Declared {
             .key("maxMemory", \.maxMemory, .size, "Memory for data; writes are refused beyond it"),
             .key("policy", \.policy, .choice(refused), "Always noeviction"),
             .key("port", \.port, .port, "Where it listens"),
+            .key("fsync", \.fsync, .choice(), "When a write is on disk: within a second, or before its answer"),
+            .key("allow", \.allow, .list(.name(.redisCommand)), "Commands that apps may use beyond the harmless"),
         ]
     }
 

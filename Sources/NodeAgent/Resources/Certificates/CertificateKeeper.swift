@@ -28,7 +28,17 @@ enum CertificateKeeper {
         let now = Int64(time(nil))
         return CertificateObserved(
             present: true, domains: hit.domains, endsSoon: hit.ends - now < (hit.ends - hit.begins) / 3,
-            keyMatches: hit.keyMatches)
+            keyMatches: hit.keyMatches && isReadable(spec))
+    }
+
+    /// Whether the key is its reader's and nobody else's.
+    private static func isReadable(_ spec: CertificateSpec) -> Bool {
+        guard let owner = spec.owner else { return true }
+        var info = stat()
+        guard lstat(spec.keyPath, &info) == 0, let user = try? AccountDatabase.current().requireUser(owner) else {
+            return false
+        }
+        return info.st_uid == user.uid && info.st_mode & 0o077 == 0
     }
 
     static func apply(_ spec: CertificateSpec) throws {
@@ -47,7 +57,8 @@ enum CertificateKeeper {
             throw BasculeError(.commandFailed, "openssl gave no certificate and key", at: .thing(spec.name))
         }
         // The key first: a crash in between leaves a pair that does not match, which the next apply repairs.
-        try AtomicFile.write(spec.keyPath, Array(key.utf8), Permissions(mode: 0o600))
+        let owner = spec.owner ?? "root"
+        try AtomicFile.write(spec.keyPath, Array(key.utf8), Permissions(owner: owner, group: owner, mode: 0o600))
         let text = "-----BEGIN CERTIFICATE-----" + parts[1]
         try AtomicFile.write(spec.certificatePath, Array(text.utf8), Permissions(mode: 0o644))
     }

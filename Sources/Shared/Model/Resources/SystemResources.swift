@@ -143,11 +143,17 @@ package struct CertificateSpec: Hashable, Codable, Sendable {
     package var keyPath: String
     /// Days that it is made for.
     package var days: Int
+    /// The user that reads the key; root where nil.
+    package var owner: String?
 
-    package init(_ name: String, domains: [String], certificatePath: String, keyPath: String, days: Int = 397) {
+    package init(
+        _ name: String, domains: [String], certificatePath: String, keyPath: String, days: Int = 397,
+        owner: String? = nil
+    ) {
         (self.name, self.domains, self.certificatePath, self.keyPath, self.days) = (
             name, domains, certificatePath, keyPath, days
         )
+        self.owner = owner
     }
 }
 

@@ -9,8 +9,9 @@ extension Compilation {
     mutating func placePostgreSQL() throws {
         guard let service = fleet.services.postgresql, let node = single(.database) else { return }
         let origin = Self.postgresOrigin
-        let version = try postgresVersion(service, on: node)
-        try packages(["postgresql-\(version)", "postgresql-client-\(version)"], on: node, origin: origin)
+        let version = postgresVersion(service, on: node)
+        try placePostgresRepository(service, on: node)
+        try packages(["postgresql-\(version)", "postgresql-client-\(version)", "openssl"], on: node, origin: origin)
         try keepFromUnattendedUpgrades("postgresql", "postgresql", on: node, origin: origin)
         let server = PostgresServer(port: service.port)
         for (name, database) in service.databases.sorted(by: { $0.key < $1.key }) {
@@ -22,15 +23,17 @@ extension Compilation {
                     .postgresRole(PostgresRoleSpec(owner, password: password, server: server)), on: node, origin: origin
                 )
             }
+            try placeLocale(database.locale, on: node)
             try add(
                 .postgresDatabase(
                     PostgresDatabaseSpec(
                         name.rawValue, owner: owner, encoding: database.encoding, locale: database.locale,
                         server: server)),
                 on: node, origin: origin)
-            for wanted in database.extensions.sorted() {
+            let extensions = Set(database.extensions + (service.statements ? ["pg_stat_statements"] : []))
+            for wanted in extensions.sorted() {
                 if let package = try PostgreSQLExtensions.package(
-                    wanted, version: version, release: release(node),
+                    wanted, version: version, hasPgVector: release(node).hasPgVector || isForeign(service, on: node),
                     place: place("services.postgresql.databases.\(name)"))
                 {
                     try packages([package], on: node, origin: origin)
@@ -44,83 +47,27 @@ extension Compilation {
         }
     }
 
-    /// The server's files, once it is known who comes from elsewhere.
-    mutating func finishPostgreSQL() throws {
-        guard let service = fleet.services.postgresql, let node = single(.database) else { return }
-        let origin = Self.postgresOrigin
-        let version = try postgresVersion(service, on: node)
-        let remotes = try peers(.postgresql)
-        let listen = try listenAddresses(on: node, peers: remotes)
-        let tuning = PostgreSQLTuning(
-            memory: memory(node), cpus: cpus(node),
-            pools: fleet.services.pgbouncer.map { $0.poolSize * max(1, service.databases.count) },
-            settings: service.settings)
-        var common = tuning.variables
-        common["port"] = .integer(service.port)
-        common["listen"] = .text((["localhost"] + listen).joined(separator: ", "))
-        common["walCompression"] = version >= 15 ? "lz4" : "on"
-        let folder = "/etc/postgresql/\(version)/main"
-        let owned = Permissions(owner: "postgres", group: "postgres", mode: 0o640)
-        func settings(restart: Bool) -> Variable { PostgreSQLSettings.lines(service.settings, restart: restart) }
-        let restart = "\(folder)/conf.d/50-bascule-restart.conf"
-        let reload = "\(folder)/conf.d/60-bascule.conf"
-        let hba = "\(folder)/pg_hba.conf"
-        common["settings"] = settings(restart: true)
-        try add(
-            .file(FileSpec(restart, try render("postgresql-restart.conf", common), permissions: owned)), on: node,
-            origin: origin)
-        common["settings"] = settings(restart: false)
-        try add(
-            .file(FileSpec(reload, try render("postgresql-reload.conf", common), permissions: owned)), on: node,
-            origin: origin)
-        let lines = output.databases.sorted { $0.key < $1.key }.flatMap { name, endpoint in
-            remotes.map { peer -> Variable in
-                .map([
-                    "node": .text(peer.node.rawValue), "database": .text("\"\(name)\""),
-                    "role": .text("\"\(endpoint.owner)\""),
-                    "address": .text(peer.network),
-                ])
-            }
-        }
-        try add(
-            .file(FileSpec(hba, try render("pg_hba.conf", hbaVariables(lines)), permissions: owned)), on: node,
-            origin: origin)
-        // Whether it starts at boot is start.conf's word (Debian's generator), which says auto.
-        try add(
-            .unit(
-                UnitSpec(
-                    "postgresql@\(version)-main.service", enabled: nil, reloadOn: [reload, hba], restartOn: [restart])),
-            on: node, origin: origin)
-        open(service.port, to: remotes, on: node, purpose: "postgresql")
-        try probe(
-            "postgresql", on: node,
-            .postgres(PostgresServer(port: service.port), database: "postgres", user: "postgres", password: nil),
-            unit: postgresUnit(on: node), origin: origin)
-    }
-
-    private func hbaVariables(_ remotes: [Variable]) -> [String: Variable] {
-        ["remotes": .list(remotes), "monitored": .flag(fleet.services.monitoring != nil)]
-    }
-
-    /// The declared major version, which the node's release must have.
-    func postgresVersion(_ service: PostgreSQL, on node: NodeName) throws -> Int {
-        let own = release(node).postgresql
-        guard let version = service.version, version != own else { return own }
-        let elsewhere = DebianRelease.allCases.first { $0.postgresql == version }
-        let image = elsewhere.map { "; Debian \($0.rawValue) has \(version)" } ?? ""
-        throw BasculeError(
-            .catalogueVersion,
-            "node \(node) runs Debian \(release(node).rawValue), whose PostgreSQL is \(own), not \(version)",
-            at: place("services.postgresql.version"),
-            hint: "write version: \(own), or leave it out\(image)")
-    }
-
     /// The unit that apps on the same node start after; nil where there is none.
     func postgresUnit(on node: NodeName) -> String? {
-        guard let service = fleet.services.postgresql, single(.database) == node,
-            let version = try? postgresVersion(service, on: node)
-        else { return nil }
-        return "postgresql@\(version)-main.service"
+        guard let service = fleet.services.postgresql, single(.database) == node else { return nil }
+        return "postgresql@\(postgresVersion(service, on: node))-main.service"
+    }
+
+    /// A locale of the C library that a database sorts by: made before the server starts, which would not see it later.
+    private mutating func placeLocale(_ locale: String, on node: NodeName) throws {
+        guard !["C", "POSIX", "C.UTF-8", "C.utf8"].contains(locale) else { return }
+        let origin = Self.postgresOrigin
+        try packages(["locales"], on: node, origin: origin)
+        let parts = locale.split(separator: ".", maxSplits: 1).map(String.init)
+        let modifier = locale.split(separator: "@").dropFirst().first.map { "@\($0)" } ?? ""
+        let charset = parts.count > 1 ? parts[1].split(separator: "@").first.map(String.init) ?? "UTF-8" : "ISO-8859-1"
+        let source = (parts[0].split(separator: "@").first.map(String.init) ?? locale) + modifier
+        let probe = "use POSIX; exit(defined(setlocale(LC_ALL, $ARGV[0])) ? 0 : 1)"
+        let command = CommandSpec(
+            "locale.\(locale)", command: ["localedef", "-i", source, "-f", charset, locale],
+            unless: ["perl", "-e", probe, locale], timeout: 60)
+        try add(.command(command), on: node, origin: origin)
+        postgresNeeds.insert(ResourceID(node: node, kind: "command", name: command.name))
     }
 }
 
@@ -131,13 +78,27 @@ enum PostgreSQLExtensions {
         "pg_partman": "partman", "pgaudit": "pgaudit", "pg_hint_plan": "pg-hint-plan", "hll": "hll", "rum": "rum",
     ]
 
+    /// Extensions that do nothing, or do not load, unless the server loads them when it starts.
+    private static let preloaded: Set<String> = ["pg_cron", "pg_stat_statements", "pgaudit"]
+
+    /// What the server loads when it starts: what the extensions need, then what the fleet file asks for.
+    static func libraries(_ service: PostgreSQL) -> [String] {
+        var list = service.statements ? ["pg_stat_statements"] : []
+        let asked = service.databases.values.flatMap(\.extensions).filter { preloaded.contains($0) }.sorted()
+        let own = (service.settings["shared_preload_libraries"] ?? "").split(separator: ",").map {
+            $0.filter { !$0.isWhitespace && $0 != "\"" && $0 != "'" }
+        }
+        for name in asked + own where !name.isEmpty && !list.contains(name) { list.append(name) }
+        return list
+    }
+
     /// nil for what the server's own package brings (pgcrypto, citext, pg_trgm, …).
-    static func package(_ name: String, version: Int, release: DebianRelease, place: Place) throws -> String? {
+    static func package(_ name: String, version: Int, hasPgVector: Bool, place: Place) throws -> String? {
         guard let suffix = suffixes[name] else { return nil }
-        guard name != "vector" || release.hasPgVector else {
+        guard name != "vector" || hasPgVector else {
             throw BasculeError(
-                .catalogueVersion, "Debian \(release.rawValue) has no package for the extension vector", at: place,
-                hint: "use a Debian trixie node, or declare PostgreSQL's own apt repository under resources")
+                .catalogueVersion, "Debian bookworm has no package for the extension vector", at: place,
+                hint: "use a Debian trixie node, or a PostgreSQL version that comes from PostgreSQL's own repository")
         }
         return "postgresql-\(version)-\(suffix)"
     }

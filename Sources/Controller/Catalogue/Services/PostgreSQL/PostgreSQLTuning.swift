@@ -1,36 +1,80 @@
+import BasculeFleet
+
 /// The numbers that follow from a node's size. The templates name the source of each formula.
 struct PostgreSQLTuning {
     var memoryMiB: Int
     var cpus: Int
     var maxConnections: Int
     var sharedBuffersMiB: Int
+    var disk: PostgreSQL.Disk
+    /// The fleet file's own value, where it names one in kB, MB or GB.
+    private var declaredWorkMemKiB: Int?
 
     /// - Parameters:
     ///   - memory: Bytes.
     ///   - pools: Server connections that PgBouncer may open in all; nil without it.
     ///   - settings: Overrides; `max_connections` decides `work_mem`.
-    init(memory: Int, cpus: Int, pools: Int?, settings: [String: String] = [:]) {
+    init(
+        memory: Int, cpus: Int, pools: Int?, disk: PostgreSQL.Disk = .ssd, settings: [String: String] = [:]
+    ) {
         memoryMiB = max(256, memory >> 20)
         self.cpus = cpus
+        self.disk = disk
         // 20 beside the pools: superuser_reserved_connections (3), migrations, backups, monitoring, a person.
         let declared = settings["max_connections"].flatMap { Int($0) }.map { min(max($0, 1), 262_143) }
-        maxConnections = declared ?? max(100, (pools ?? 0) + 20)
-        sharedBuffersMiB = memoryMiB / 4
+        maxConnections = declared ?? max(100, (pools ?? 0) + Self.besidePools)
+        sharedBuffersMiB = settings["shared_buffers"].flatMap(Self.kibibytes).map { $0 >> 10 } ?? memoryMiB / 4
+        declaredWorkMemKiB = settings["work_mem"].flatMap(Self.kibibytes)
     }
 
+    /// Connections that PgBouncer must leave to everybody else.
+    static let besidePools = 20
+
     var effectiveCacheMiB: Int { memoryMiB * 3 / 4 }
-    var workMemKiB: Int { max(4096, (memoryMiB - sharedBuffersMiB) * 1024 / (maxConnections * 3)) }
+    var workMemKiB: Int {
+        declaredWorkMemKiB ?? max(4096, max(0, memoryMiB - sharedBuffersMiB) * 1024 / (maxConnections * 3))
+    }
     var maintenanceMemMiB: Int { min(2048, max(64, memoryMiB / 16)) }
+    /// Three workers together take what one command by hand may.
+    var autovacuumMemMiB: Int { max(32, maintenanceMemMiB / 3) }
     var maxWalMiB: Int { min(8192, max(1024, memoryMiB / 2)) }
+    var minWalMiB: Int { maxWalMiB / 4 }
     var parallelPerGather: Int { max(1, min(4, cpus / 2)) }
+    /// How many statements the processors can run at once (wiki.postgresql.org, Number_Of_Database_Connections).
+    var active: Int { min(maxConnections, 2 * cpus + 1) }
+
+    /// The share of the node's memory, by what may be in use at once: the shared buffers, one maintenance command, the
+    /// autovacuum workers, two sorts or hashes of each statement that runs, and 3 MiB of its own for each connection
+    /// (measured: 2 to 4 with a shop's catalog in its caches).
+    var reservedMiB: Int {
+        sharedBuffersMiB + maintenanceMemMiB + 3 * autovacuumMemMiB + active * 2 * workMemKiB / 1024
+            + 3 * maxConnections
+    }
+
+    var reservedWhy: String {
+        """
+        shared_buffers \(sharedBuffersMiB) MiB + maintenance_work_mem \(maintenanceMemMiB) MiB + 3 autovacuum workers × \
+        \(autovacuumMemMiB) MiB + \(active) running statements × 2 × work_mem \(workMemKiB) KiB + \
+        \(maxConnections) connections × 3 MiB
+        """
+    }
 
     var variables: [String: Variable] {
         [
             "memoryMiB": .integer(memoryMiB), "cpus": .integer(cpus), "maxConnections": .integer(maxConnections),
             "sharedBuffersMiB": .integer(sharedBuffersMiB), "effectiveCacheMiB": .integer(effectiveCacheMiB),
             "workMemKiB": .integer(workMemKiB), "maintenanceMemMiB": .integer(maintenanceMemMiB),
-            "maxWalMiB": .integer(maxWalMiB), "parallelPerGather": .integer(parallelPerGather),
-            "maxWorkerProcesses": .integer(max(8, cpus + 4)),
+            "autovacuumMemMiB": .integer(autovacuumMemMiB), "maxWalMiB": .integer(maxWalMiB),
+            "minWalMiB": .integer(minWalMiB), "parallelPerGather": .integer(parallelPerGather),
+            "maxWorkerProcesses": .integer(max(8, cpus + 4)), "ssd": .flag(disk == .ssd),
         ]
+    }
+
+    /// A memory setting as postgresql.conf writes it (manual 20.1.1); without a unit it depends on the setting: nil.
+    static func kibibytes(_ text: String) -> Int? {
+        let digits = text.prefix { $0.isNumber }
+        guard let number = Int(digits), number < 1 << 30 else { return nil }
+        let units = ["kB": 1, "MB": 1 << 10, "GB": 1 << 20]
+        return units[text.dropFirst(digits.count).filter { !$0.isWhitespace }].map { number * $0 }
     }
 }
