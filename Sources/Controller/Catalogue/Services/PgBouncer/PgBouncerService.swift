@@ -30,8 +30,6 @@ extension Compilation {
         }
         try packages(["pgbouncer"], on: node, origin: Self.pgbouncerOrigin)
         try keepFromUnattendedUpgrades("pgbouncer", "pgbouncer", on: node, origin: Self.pgbouncerOrigin)
-        output.probes.append(
-            ServiceProbe(service: "pgbouncer", node: node, check: .tcp(host: "127.0.0.1", port: service.port)))
     }
 
     mutating func finishPgBouncer() throws {
