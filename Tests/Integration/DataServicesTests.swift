@@ -69,9 +69,9 @@ extension OnNodes {
             #expect(try await sql(scene, "SELECT count(*) > 0 FROM pg_stat_statements", in: "shop") == "t")
             // Nobody but PgBouncer's role is told verifiers, and it is told of no superuser.
             let asked = try await scene.run(
-                "a", "sh", "-c", ". /root/env; psql -XqAt \"$OWN\" -c \"SELECT * FROM bascule.pool_login('shop')\"")
+                "a", "sh", "-c", ". /root/env; psql -XqAt \"$OWN\" -c \"SELECT * FROM bascule_pool.login('shop')\"")
             #expect(asked.status != 0 && asked.errorText.contains("permission denied"), "\(asked.all)")
-            #expect(try await sql(scene, "SELECT count(*) FROM bascule.pool_login('postgres')", in: "shop") == "0")
+            #expect(try await sql(scene, "SELECT count(*) FROM bascule_pool.login('postgres')", in: "shop") == "0")
             for unit in ["postgresql@*.service", "pgbouncer.service", "redis-server@*.service"] {
                 let units = try await scene.shell(
                     "a", "systemctl list-units --plain --no-legend '\(unit)' | awk '{print $1}'")
@@ -141,7 +141,7 @@ extension OnNodes {
                 echo 'user eve on nopass ~* +@all' >> /etc/redis/redis-cache.acl
                 rm /etc/postgresql/node.key
                 """)
-            _ = try await sql(scene, "DROP EXTENSION pg_stat_statements; DROP FUNCTION bascule.pool_login", in: "shop")
+            _ = try await sql(scene, "DROP EXTENSION pg_stat_statements; DROP FUNCTION bascule_pool.login", in: "shop")
             _ = try await sql(scene, "ALTER ROLE shop CREATEDB")
             let plan = try await scene.bascule("plan", "--json")
             #expect(plan.status == 2)

@@ -49,7 +49,7 @@ struct CatalogReader {
         let rows = try connection.query(
             """
             SELECT n.nspname FROM pg_namespace n
-            WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'bascule')
+            WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'bascule', 'bascule_pool')
                 AND \(CatalogTables.notOfExtension("pg_namespace", "n.oid")) ORDER BY 1
             """)
         let present = rows.rows.map { $0[0] ?? "" }

@@ -47,10 +47,10 @@ extension Compilation {
     /// Fails, by a division, unless the function is there as declared, for PgBouncer's role and nobody else.
     private static var check: String {
         """
-        SELECT 1 / count(*) FROM pg_proc WHERE oid = to_regprocedure('bascule.pool_login(text)') AND prosecdef \
+        SELECT 1 / count(*) FROM pg_proc WHERE oid = to_regprocedure('bascule_pool.login(text)') AND prosecdef \
         AND prosrc = '\(body)' AND pg_get_userbyid(proowner) = 'postgres' \
         AND has_function_privilege('\(poolUser)', oid, 'EXECUTE') AND NOT has_function_privilege('public', oid, 'EXECUTE') \
-        AND has_schema_privilege('\(poolUser)', 'bascule', 'USAGE')
+        AND has_schema_privilege('\(poolUser)', 'bascule_pool', 'USAGE')
         """
     }
 }
