@@ -62,27 +62,31 @@ kill -TERM "$(cat "$run/$old/pid")"
 {{^drains}}
 
 # PgBouncer before 1.23. The admin console lets the owner of the process in by the socket alone.
-console() { psql -XqAt -h "$run/$old" -p "$(port_of "$run/$old/pgbouncer.ini")" -U pgbouncer -d pgbouncer -c "$1"; }
+console() { timeout 10 psql -XqAt -h "$run/$old" -p "$(port_of "$run/$old/pgbouncer.ini")" -U pgbouncer -d pgbouncer -c "$1"; }
 process=$(cat "$run/$old/pid")
 ended() { ! kill -0 "$process" 2>/dev/null; }
 cp "$run/$old/pgbouncer.ini" "$run/last.ini"
 listeners_of "$run/next.ini" > "$run/next.listeners"
 if listeners_of "$run/last.ini" | cmp -s - "$run/next.listeners"; then
     # The new process takes every socket over, clients' and servers', open transactions included (-R). Clients that use
-    # TLS connect again. The old one is suspended meanwhile; if the new one fails, it goes on.
-    mv "$run/next.ini" "$run/$old/pgbouncer.ini"
+    # TLS connect again. The old one is suspended meanwhile; if the new one fails, it goes on (RESUME, which says no where
+    # nothing was suspended yet), and after a moment there is another attempt.
     taken() { ended && alive "$old"; }
-    if /usr/sbin/pgbouncer -q -d -R "$run/$old/pgbouncer.ini" && await taken; then
-        lead_to "$old"
-        exit
-    fi
-    mv "$run/last.ini" "$run/$old/pgbouncer.ini"
-    timeout 5 psql -XqAt -h "$run/$old" -p "$(port_of "$run/$old/pgbouncer.ini")" -U pgbouncer -d pgbouncer -c RESUME
+    for attempt in 1 2 3 4 5; do
+        cp "$run/next.ini" "$run/$old/pgbouncer.ini"
+        if /usr/sbin/pgbouncer -d -R "$run/$old/pgbouncer.ini" && await taken; then
+            lead_to "$old"
+            exit
+        fi
+        cp "$run/last.ini" "$run/$old/pgbouncer.ini"
+        console RESUME || true
+        sleep 0.3
+    done
     exit 1
 fi
 # Another address or port: those sockets cannot be taken over. No transaction is cut: PAUSE waits for them, 10 s at most,
 # and RESUME follows in any case; clients connect again.
-timeout 10 psql -XqAt -h "$run/$old" -p "$(port_of "$run/$old/pgbouncer.ini")" -U pgbouncer -d pgbouncer -c PAUSE || true
+console PAUSE || true
 if ! begin "$((3 - old))"; then
     console RESUME
     exit 1
