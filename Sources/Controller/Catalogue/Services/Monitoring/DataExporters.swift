@@ -53,8 +53,11 @@ extension Compilation {
         var parts: [Content.Part] = [.text("{")]
         let instances = output.redis.sorted { $0.key.rawValue < $1.key.rawValue }
         for (index, (_, endpoint)) in instances.enumerated() {
-            let key = "redis://\(endpoint.user.map { "\($0)@" } ?? "")127.0.0.1:\(endpoint.port)"
-            parts += [.text("\(index == 0 ? "" : ",")\n  \"\(key)\": \""), .secret(endpoint.password), .text("\"")]
+            let key = "redis://\(RedisInstance.monitor)@127.0.0.1:\(endpoint.port)"
+            parts += [
+                .text("\(index == 0 ? "" : ",")\n  \"\(key)\": \""), .secret(RedisInstance.monitorPassword),
+                .text("\""),
+            ]
         }
         parts.append(.text("\n}\n"))
         let owned = Permissions(owner: "root", group: "prometheus", mode: 0o640)
@@ -66,7 +69,7 @@ extension Compilation {
             memory: 48 << 20, on: node, watch
         ) { $0.restartOn = [passwords] }
         for (purpose, endpoint) in instances {
-            let target = "redis://\(endpoint.user.map { "\($0)@" } ?? "")127.0.0.1:\(endpoint.port)"
+            let target = "redis://\(RedisInstance.monitor)@127.0.0.1:\(endpoint.port)"
             watch.add(
                 Monitored.Target(address: target, labels: ["node": node.rawValue, "instance": purpose.rawValue]),
                 to: Monitored.Job(name: "redis", path: "/scrape", series: 350, proxy: (address, nil)))
