@@ -112,6 +112,10 @@ demo-rollback: deps controller agent ## the same with a fault before the opening
 bench: deps controller agent ## measure: nothing to do, from blank, copying, the agent's footprint
 	BASCULE=$(abspath $(DIST))/bascule scripts/bench.sh $(BENCH_FLAGS)
 
+.PHONY: scores
+scores: deps controller agent ## what lynis, ssh-audit, nmap and systemd say of a node with the whole stack (as root)
+	BASCULE=$(abspath $(DIST))/bascule BASCULE_AGENTS=$(abspath $(DIST))/agents scripts/scores/scores.sh
+
 .PHONY: docs
 docs: build-deps ## write docs/fleet-file.md from the parser's own tables
 	BASCULE_WRITE_DOCS=1 swift test --scratch-path $(BUILD) --disable-xctest --filter DocsTests

@@ -36,7 +36,7 @@ extension Compilation {
 
     mutating func placeUpgrades(_ upgrades: System.Upgrades, on node: NodeName) throws {
         let origin = Self.systemOrigin
-        try packages(["needrestart", "unattended-upgrades"], on: node, origin: origin)
+        try packages(["apt-listchanges", "needrestart", "unattended-upgrades"], on: node, origin: origin)
         // After Debian's 50unattended-upgrades, whose list of origins it clears.
         try systemFile(
             "/etc/apt/apt.conf.d/51bascule-upgrades", "system-upgrades.conf",

@@ -82,6 +82,10 @@ extension Compilation {
         return keys
     }
 
+    /// `["status", "sshd"]` as fail2ban's own client says it: a pickle, in its oldest form, which is text. The client
+    /// itself is a Python program that takes longer to start than a probe may last on a busy node.
+    private static var jailQuestion: String { "(lp0\nVstatus\np1\naVsshd\np2\na.<F2B_END_COMMAND>" }
+
     mutating func placeBans(_ bans: System.Bans, on node: NodeName) throws {
         let origin = Self.systemOrigin
         try packages(["fail2ban", "nftables", "python3-systemd"], on: node, origin: origin)
@@ -103,7 +107,10 @@ extension Compilation {
                     reloadOn: [path], check: ["fail2ban-client", "--test"])), on: node, requires: [tool],
             origin: origin)
         try probe(
-            "fail2ban", on: node, .command(["fail2ban-client", "status", "sshd"], user: "root"),
+            "fail2ban", on: node,
+            .dialogue(
+                host: "/run/fail2ban/fail2ban.sock", port: 0,
+                exchanges: [.init(send: Content(Self.jailQuestion), expect: "Currently banned")]),
             unit: "fail2ban.service", origin: origin)
         reserve(40 << 20, for: "fail2ban", on: node, why: "Python and one jail, measured: 32 MiB")
     }

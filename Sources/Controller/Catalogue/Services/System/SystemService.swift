@@ -81,6 +81,8 @@ extension Compilation {
         try systemFile("/etc/aide/aide.conf", "system-aide.conf", mode: 0o600, on: node)
         try systemFile("\(Self.toolFolder)/integrity", "system-integrity.sh", mode: 0o755, on: node)
         try placeTimer("integrity", on: node)
+        // Where cron is there it looks too.
+        try add(.file(FileSpec("/etc/default/debsums", "CRON_CHECK=weekly\n")), on: node, origin: origin)
         // The package's own: every day, with the differences to the day before.
         try add(.unit(UnitSpec("chkrootkit.timer")), on: node, origin: origin)
     }
