@@ -251,8 +251,7 @@ extension OnNodes {
 
             let own = try await scene.lab.node(node).address
             try await scene.shell("d13", "/root/point \(own)")
-            // Six customers, each of their requests on a connection of its own. HTTP/1.1: a reload ends an HTTP/2 connection
-            // that has asked nothing yet, which browsers then ask anew and curl does not.
+            // Six customers, each of their requests on a connection of its own.
             let seconds = Program.testsAll ? 60 : 5
             _ = try await scene.run(node, "tee", "/root/load.sh", stdin: Self.load)
             let rates = try await scene.bascule("apply", "--yes", file: try write(limits: "off", elsewhere))
@@ -291,7 +290,7 @@ extension OnNodes {
             end=$(($(date +%s) + $1))
             for number in 1 2 3 4 5 6; do
                 while [ $(date +%s) -lt $end ]; do
-                    curl -sk -m 10 --http1.1 -o /dev/null -w '%{http_code} %{exitcode}\\n' --resolve shop.example:443:127.0.0.1 https://shop.example/ >> /tmp/load.$number
+                    curl -sk -m 10 --http1.1 -o /dev/null -w '%{http_code} %{exitcode} %{errormsg}\\n' --resolve shop.example:443:127.0.0.1 https://shop.example/ >> /tmp/load.$number
                 done &
             done
             wait
