@@ -21,13 +21,16 @@ enum UnitKeeper {
             }
         }
         let status = isTemplate(spec.name) ? template(own != nil) : statuses[spec.name] ?? .unknown
+        // Where no state is declared it is none of the observation: what a timer starts every minute would be another
+        // unit at every look, and a plan for it refused.
+        let isStateful = spec.state != nil
         var observed = UnitObserved(
-            load: status.load, active: status.active, unitFile: status.unitFile,
+            load: status.load, active: isStateful ? status.active : "in any state", unitFile: status.unitFile,
             contentDigest: spec.content == nil ? nil : own,
             desiredContentDigest: try spec.content.map { try context.digest(of: $0) }, dropInDigests: dropIns,
             desiredDropInDigests: desiredDropIns, needsDaemonReload: status.needsDaemonReload,
-            conditionFailed: status.conditionFailed && !status.isActive ? true : nil)
-        if status.isActive {
+            conditionFailed: isStateful && status.conditionFailed && !status.isActive ? true : nil)
+        if isStateful && status.isActive {
             let record = UnitRecord.load(spec.name, context).flatMap { $0.invocation == status.invocation ? $0 : nil }
             observed.restartPending = try UnitRecord.isPending(
                 restartFiles(spec), known: record?.restart, since: status.startBegan, context)

@@ -182,7 +182,7 @@ extension Compilation {
         for resource in [timer, watch] {
             try add(resource, on: node, requires: [service.id(on: node), issue.id(on: node)], origin: origin)
         }
-        // certbot's resident memory at its work, measured.
+        // An estimate of certbot's resident memory at its work: a Python program with its cryptography.
         reserve(64 << 20, for: "certificates", on: node, why: "certbot, twice a day: 64 MiB")
     }
 
