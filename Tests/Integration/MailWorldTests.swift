@@ -59,6 +59,13 @@ extension OnNodes {
                 deadline: .seconds(120))
             try #require(made.status == 0, "\(made.all)")
             try await scene.shell("shop", "echo nameserver \(world) > /etc/resolv.conf")
+            // rspamd compiles its rules at the first start.
+            let judges = try await eventually(within: 60, every: .seconds(1)) {
+                try await scene.shell("world", "ss -Hltn | grep -c ':11332 ' || true") != "0"
+            }
+            let log = try await scene.shell(
+                "world", "tail -5 /var/log/rspamd/rspamd.log; systemctl status rspamd || true")
+            try #require(judges, "\(log)")
         }
 
         private func expectPublishing(_ world: String) async throws {
@@ -115,7 +122,6 @@ extension OnNodes {
                 "shop", "perl", "-", "127.0.0.1", "587", "shop@shop.example", "owner@world.example",
                 stdin: MailTests.say)
             #expect(taken.text.contains("queued as"), "\(taken.all)")
-            // rspamd compiles its rules at the first start: until then the receiver says 451.
             let arrived = try await eventually(within: 30, every: .seconds(1)) {
                 if try await scene.run("world", "test", "-s", "/var/mail/owner").status == 0 { return true }
                 _ = try await scene.run("shop", "postqueue", "-f")
