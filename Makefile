@@ -128,6 +128,14 @@ fmt: swift ## format the sources
 lint: swift ## check the sources' format and rules, strictly
 	swift format lint --strict --parallel --recursive $(SOURCES)
 
+.PHONY: package
+package: ## pack what is built as dist/bascule.tar.gz, to be unpacked below /usr/local, and its SHA-256
+	rm -rf $(DIST)/package
+	$(MAKE) --no-print-directory install DESTDIR=$(DIST)/package PREFIX=
+	tar --create --gzip --sort=name --owner=0 --group=0 --mtime=@0 --file $(DIST)/bascule.tar.gz -C $(DIST)/package .
+	rm -rf $(DIST)/package
+	sha256sum $(DIST)/bascule.tar.gz
+
 .PHONY: install
 install: ## install what is built below PREFIX (/usr/local), DESTDIR before it
 	@[ -x $(DIST)/bascule ] && [ -x $(DIST)/bascule-agent ] || { echo "nothing is built yet: make build" >&2; exit 1; }

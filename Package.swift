@@ -122,7 +122,10 @@ let suites: [Target] = [
         ["BasculeFuzzTargets"] + (isThreadSanitized ? ["ThreadSanitizerSupport"] : [])),
     tests(
         "BasculeCommandsTests", "Tests/Controller/Commands",
-        ["BasculeModel", "BasculeFleet", "BasculeConducting", "BasculeCommands"]),
+        [
+            "BasculeModel", "BasculeFleet", "BasculeCatalogue", "BasculeStore", "BasculeConducting", "BasculeNet",
+            "BasculeCommands", yams,
+        ]),
 ]
 
 /// Fuzzing instruments everything that it links, so its program exists only when it is asked for (`make fuzz`), and

@@ -22,6 +22,7 @@ package enum Catalogue {
         try compilation.placeMonitoring()
         try compilation.placeSystem()
         try compilation.placeFirewalls()
+        compilation.placeBudgets()
         return compilation.finish()
     }
 }

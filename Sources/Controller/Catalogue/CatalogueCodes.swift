@@ -13,6 +13,8 @@ extension ErrorCode {
     package static let catalogueNoAddress: ErrorCode = "catalogue-no-address"
     /// Declared, understood, and not done by this version.
     package static let catalogueLater: ErrorCode = "catalogue-later"
+    /// What is declared for a node may use more than its memory.
+    package static let catalogueMemory: ErrorCode = "catalogue-memory"
     /// Traffic between nodes is not encrypted by this version.
     package static let catalogueUnencrypted: ErrorCode = "catalogue-unencrypted"
     /// Alerts are raised and nobody is told.

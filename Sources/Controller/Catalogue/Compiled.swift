@@ -16,6 +16,8 @@ package struct Compiled: Sendable {
     package var mail: MailEndpoint?
     /// What each service may use of its node's memory, in the order in which they were placed.
     package var memory: [MemoryShare] = []
+    /// The same as one budget a node, with what the machine itself takes; sorted by node.
+    package var budgets: [MemoryBudget] = []
     /// Acceptable, but the operator should know.
     package var warnings: [BasculeError] = []
 }
@@ -79,7 +81,7 @@ package struct MailEndpoint: Sendable, Hashable {
 }
 
 /// What a service may use of its node's memory at its declared settings.
-package struct MemoryShare: Sendable, Hashable {
+package struct MemoryShare: Sendable, Hashable, Encodable {
     package var service: String
     package var node: NodeName
     package var bytes: Int

@@ -28,7 +28,8 @@ package struct Bascule: AsyncParsableCommand {
             GoCommand.self, NoGoCommand.self, RollbackCommand.self, HoldCommand.self, ReleaseCommand.self,
             SnapshotCommand.self, ReportCommand.self,
             JourneyCommand.self, LabCommand.self, HolderCommand.self, RecoveryKitCommand.self, AdoptCommand.self,
-            TokenCommand.self, MailCommand.self, ErrorsCommand.self, MonitoringCommand.self,
+            TokenCommand.self, MailCommand.self, ErrorsCommand.self, MonitoringCommand.self, CostCommand.self,
+            BenchCommand.self,
         ])
     package init() {}
 

@@ -3,32 +3,6 @@ import BasculeFleet
 import BasculeModel
 import Foundation
 
-/// `bascule init`
-struct InitCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "init", abstract: "Write a commented fleet file.",
-        discussion: "Example: bascule init --name girlycrea")
-
-    @Option(help: "The fleet's name: lower-case letters, digits and dashes.")
-    var name = "shop"
-    @Option(name: [.customShort("f"), .customLong("file")], help: "Where to.")
-    var file = "fleet.yaml"
-
-    func run() throws {
-        let text = FleetTemplate.commented(name: name)
-        let descriptor = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else {
-            throw BasculeError(
-                .inputOutput, "\(file) could not be made", cause: String(cString: strerror(errno)),
-                hint: errno == EEXIST ? "it is there already; name another with -f" : nil)
-        }
-        defer { close(descriptor) }
-        FileHandle(fileDescriptor: descriptor).write(Data(text.utf8))
-        Terminal.say("wrote \(file)")
-        Terminal.say("next: edit it, then bascule validate")
-    }
-}
-
 /// `bascule validate`
 struct ValidateCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

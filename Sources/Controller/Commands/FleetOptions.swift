@@ -12,16 +12,30 @@ struct FleetOptions: ParsableArguments {
     @Option(help: "The store, if not $XDG_STATE_HOME/bascule/FLEET.db.")
     var store: String?
 
+    @Option(help: ArgumentHelp("Take this topology instead of the one in force.", valueName: "name"))
+    var topology: String?
+
     /// The fleet file, checked; every mistake is shown at its place.
     func parse() throws -> ParsedFleet {
         do {
             let parsed = try FleetFile.parse(path: file)
             for warning in parsed.warnings { Terminal.error(warning.render(color: Terminal.errorsHaveColor)) }
-            return parsed
-        } catch {
-            Terminal.error(error.render(color: Terminal.errorsHaveColor))
+            return try placed(parsed)
+        } catch let errors as FleetErrors {
+            Terminal.error(errors.render(color: Terminal.errorsHaveColor))
             throw ExitStatus(code: 1)
         }
+    }
+
+    private func placed(_ parsed: ParsedFleet) throws -> ParsedFleet {
+        guard let topology else { return parsed }
+        guard parsed.fleet.topologies[TopologyName(topology)] != nil else {
+            let known = parsed.fleet.topologies.keys.map(\.rawValue).sorted().joined(separator: ", ")
+            throw BasculeError(.notFound, "\(file) has no topology \(topology)", hint: "it has: \(known)")
+        }
+        var other = parsed
+        other.fleet.activeTopology = TopologyName(topology)
+        return other
     }
 
     /// The fleet with its store.

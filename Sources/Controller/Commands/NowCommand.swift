@@ -116,7 +116,8 @@ struct NowScreen: Encodable {
         } else if !silent.isEmpty, screen.verdict == .safe {
             screen.verdict = .degraded
             screen.why = "some nodes do not answer"
-        } else if screen.verdict == .safe, !isFrozen {
+        } else if screen.verdict == .safe, screen.serves == "the new system" {
+            // Before T0 nobody depends on it: what a rollback left may well be without data.
             let bad = statuses.sorted { $0.key < $1.key }.flatMap { node, status in
                 (status.services ?? []).filter { !$0.serves }.map { "\($0.name) on \(node)" }
             }

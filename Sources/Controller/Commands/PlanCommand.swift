@@ -1,4 +1,5 @@
 import ArgumentParser
+import BasculeCatalogue
 import BasculeConducting
 import BasculeModel
 import BasculeStore
@@ -14,6 +15,7 @@ struct PlanCommand: AsyncParsableCommand {
               bascule plan
               bascule plan --out tonight.plan      then: bascule apply tonight.plan
               bascule plan --on vps1 --json
+              bascule plan --explain memory        each service's share, and whether it fits
             """)
     @OptionGroup var options: FleetOptions
     @OptionGroup var output: OutputOptions
@@ -22,8 +24,14 @@ struct PlanCommand: AsyncParsableCommand {
     @OptionGroup var caps: CapOptions
     @Flag(help: "Only one line a step.") var short = false
 
+    @Option(help: "Explain instead of planning: memory. Ends with 1 where a node's does not suffice.") var explain:
+        Explanation?
+
+    enum Explanation: String, ExpressibleByArgument, CaseIterable { case memory }
+
     func run() async throws {
         let session = try options.session()
+        if explain == .memory { return try await explainMemory(session) }
         let only = on?.split(separator: ",").map { NodeName(String($0)) }
         let planned = try await PlanMaker(session: session, only: only, maxDeletes: caps.maxDeletes).make()
         let skews = await session.clockSkews
@@ -44,6 +52,22 @@ struct PlanCommand: AsyncParsableCommand {
         }
         if !planned.unreachable.isEmpty { throw ExitStatus(code: 1) }
         if !planned.plan.steps.isEmpty { throw ExitStatus(code: 2) }
+    }
+}
+
+extension PlanCommand {
+    /// Nothing is asked of any node: what is known of them is in the store.
+    private func explainMemory(_ session: FleetSession) async throws {
+        let (compiled, _) = try await PlanMaker(session: session).compile()
+        await session.close()
+        for budget in compiled.budgets {
+            if output.json {
+                try Terminal.json(budget)
+            } else {
+                MemoryView(budget: budget).lines.forEach { Terminal.say($0) }
+            }
+        }
+        if compiled.budgets.contains(where: { !$0.fits && $0.origin != .assumed }) { throw ExitStatus(code: 1) }
     }
 }
 

@@ -15,7 +15,10 @@ struct DriftCommand: AsyncParsableCommand {
 
     func run() async throws {
         let session = try options.session()
-        let planned = try await PlanMaker(session: session, only: session.usedNodes).make()
+        var maker = PlanMaker(session: session, only: session.usedNodes)
+        // What stands is looked at, whether it fits or not.
+        maker.checksMemory = false
+        let planned = try await maker.make()
         await session.close()
         let steps = planned.plan.steps
         if output.json {

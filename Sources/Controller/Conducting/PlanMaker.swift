@@ -34,6 +34,8 @@ package struct PlanMaker: Sendable {
 
     /// How long silent nodes are waited for at least, once others have answered; nil: until their own deadline.
     package var patience: Duration?
+    /// Whether a fleet that does not fit its nodes' memory is refused.
+    package var checksMemory = true
     /// What an earlier plan of this command asked already.
     package var asked = Questions()
 
@@ -51,7 +53,8 @@ package struct PlanMaker: Sendable {
         let fleet = session.fleet
         let nodes = session.usedNodes.filter { only?.contains($0) ?? true }
         await session.reach(nodes)
-        let (compiled, blobs) = try await compile()
+        let (compiled, blobs, context) = try await compileInContext()
+        if checksMemory { try Catalogue.checkMemory(compiled, context) }
         var steps: [Step] = []
         var satisfied: [ResourceID: String] = [:]
         var unreachableResources: [ResourceID: String] = [:]
@@ -93,6 +96,11 @@ package struct PlanMaker: Sendable {
 
     /// The fleet as resources, with the sources of the apps packed.
     package func compile() async throws -> (Compiled, [Digest: Blob]) {
+        let (compiled, blobs, _) = try await compileInContext()
+        return (compiled, blobs)
+    }
+
+    private func compileInContext() async throws -> (Compiled, [Digest: Blob], CompileContext) {
         let fleet = session.fleet
         var archives: [AppName: SourceArchive] = [:]
         var blobs: [Digest: Blob] = [:]
@@ -119,7 +127,7 @@ package struct PlanMaker: Sendable {
         context.watchEnded = [.opened, .finished].contains(try session.store.migrationState())
         let compiled = try Catalogue.compile(context)
         for (digest, path) in compiled.uploads { blobs[digest] = .file(path: path) }
-        return (compiled, blobs)
+        return (compiled, blobs, context)
     }
 
     /// Asks all nodes for all their resources at once, one round trip a node.

@@ -36,6 +36,13 @@ enum Schema {
                 body TEXT NOT NULL, UNIQUE (node, machine, generation, sequence)) STRICT;
             """
         ),
+        (
+            "3 measurements of endpoints under load",
+            """
+            CREATE TABLE benchmark (
+                id INTEGER PRIMARY KEY, side TEXT NOT NULL, time REAL NOT NULL, body TEXT NOT NULL) STRICT;
+            """
+        ),
     ]
 
     static var migrator: DatabaseMigrator {

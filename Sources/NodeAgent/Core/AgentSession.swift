@@ -131,6 +131,7 @@ final class AgentSession: Sendable {
                 return .accepted
             }
         case .facts: work(id) { .facts(Facts.gather()) }
+        case .measure(let gauges): work(id) { .measured(Measuring.read(gauges, services.context())) }
         case .restore(let segment):
             work(id) {
                 let snapshots = SnapshotKeeper(paths: services.paths)

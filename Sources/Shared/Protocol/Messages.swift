@@ -144,6 +144,8 @@ package enum Request: Hashable, Codable, Sendable {
     /// Sends a test alert through this node's Alertmanager; accepted once each of these channels (`email`, `webhook`)
     /// has taken a notification.
     case testAlert(channels: [String], seconds: Double)
+    /// Reads counters of services, for a benchmark.
+    case measure([Gauge])
 }
 
 /// What came of a request.
@@ -163,6 +165,8 @@ package enum Reply: Hashable, Codable, Sendable {
     case backups([BackupInfo])
     case outbox([AgentEvent])
     case errors([ErrorGroup])
+    /// In the order of the gauges.
+    case measured([Reading])
 }
 
 /// What is told while a request is worked on.

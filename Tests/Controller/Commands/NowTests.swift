@@ -54,6 +54,16 @@ import Testing
         }
     }
 
+    @Test func aServiceThatDoesNotServeCountsOnceCustomersDependOnIt() {
+        var told = status()
+        told.services = [
+            ServiceState("nginx", serves: true, detail: ""), ServiceState("app.shop", serves: false, detail: "refused"),
+        ]
+        let screen = judge(["vps1": told], migrating: false)
+        #expect(screen.verdict == .degraded && screen.why.contains("app.shop on vps1"), "\(screen)")
+        #expect(judge(["vps1": told]).verdict == .safe, "the old system serves")
+    }
+
     @Test func anOrdinaryApplyIsToldAsSuch() {
         let screen = judge(["vps1": status([activity(.install, conducted: false, lease: nil)])])
         #expect(screen.verdict == .safe && screen.why == "1 segments run" && screen.phase == "install")

@@ -2,7 +2,7 @@
 let everyKey = #"""
     fleet: all-keys
     nodes:
-      n1: {address: "2001:db8::1", port: 2222, user: admin, key: keys/admin, hostKey: "ssh-ed25519 QUJD comment"}
+      n1: {address: "2001:db8::1", port: 2222, user: admin, key: keys/admin, hostKey: "ssh-ed25519 QUJD comment", memory: 4GiB}
       n2: {provider: lab, image: debian13, disk: 4GiB}
     topologies:
       one: {n1: [database, cache, web, app, mail]}
@@ -182,8 +182,15 @@ let everyKey = #"""
       finalBackup: before
       approve: auto
       customers: {notice: 24h, from: a@shop.example, database: shop, query: "SELECT email FROM c", message: templates/b.conf}
-    costs: {currency: USD, before: {Supabase: 25, "Upstash (eu)": 10.5}, after: {vps: 12}}
-    caps: {deletions: 3, unconfirmed: 20s}
+    costs:
+      currency: USD
+      before: {Supabase: 25, "Upstash (eu)": 10.5}
+      after: {vps: 12}
+      server: hetzner-cx21
+      maintenance: {hours: 2, rate: 50}
+      once: {training: 400}
+      target: 12
+    caps: {deletions: 3, memory: 150, unconfirmed: 20s}
     """#
 
 /// The other shapes that exclude one of the above.

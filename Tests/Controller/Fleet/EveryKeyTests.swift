@@ -131,7 +131,10 @@ import Testing
         #expect(migration.rollback.when.serverErrors == .above(Percentage(0.5)))
         #expect(migration.customers?.notice == .seconds(86_400))
         #expect(fleet.costs?.before["Upstash (eu)"] == 10.5)
-        #expect(fleet.caps.deletions == 3)
+        #expect(fleet.costs?.server == "hetzner-cx21" && fleet.costs?.maintenance?.rate == 50)
+        #expect(fleet.costs?.once == ["training": 400] && fleet.costs?.target == 12)
+        #expect(fleet.nodes["n1"]?.memory == .gibibytes(4) && fleet.nodes["n2"]?.memory == nil)
+        #expect(fleet.caps.deletions == 3 && fleet.caps.memory == 150)
         #expect(fleet.caps.unconfirmed == .seconds(20))
         guard case .hooks(let hooks)? = try folder.parse(hookedEdge).fleet.migration?.edge else {
             Issue.record("no hooks")

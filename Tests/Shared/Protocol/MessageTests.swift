@@ -55,11 +55,30 @@ import Testing
                 #"{"observe":{"_0":[{"id":"vps1/package:nginx","origin":"test","requires":[],"resource":{"kind":"package","value":{"name":"nginx","state":"present"}}}]}}"#
             ),
         ]
-        for (request, expected) in golden {
+        for (request, expected) in golden + goldenGauges {
             #expect(try text(request) == expected)
             #expect(try Wire.decode(Request.self, from: Array(expected.utf8)) == request)
         }
     }
+
+    private let goldenGauges: [(Request, String)] = [
+        (
+            .measure([.redis(host: "127.0.0.1", port: 6379, user: nil, password: "p")]),
+            #"{"measure":{"_0":[{"redis":{"host":"127.0.0.1","password":"p","port":6379}}]}}"#
+        ),
+        (
+            .measure([.postgres(PostgresServer(), database: "d")]),
+            #"{"measure":{"_0":[{"postgres":{"_0":{"port":5432,"socket":"/var/run/postgresql"},"database":"d"}}]}}"#
+        ),
+        (
+            .observe([
+                DesiredResource(
+                    .probe(ProbeSpec("x", .command(["true"], user: "root"), unit: "x.service")), on: "vps1",
+                    origin: "test")
+            ]),
+            #"{"observe":{"_0":[{"id":"vps1/probe:x","origin":"test","requires":[],"resource":{"kind":"probe","value":{"check":{"command":{"_0":["true"],"user":"root"}},"name":"x","timeout":30,"unit":"x.service"}}}]}}"#
+        ),
+    ]
 
     @Test func goldenAnswers() throws {
         #expect(
@@ -143,9 +162,10 @@ import Testing
                 case .rotate: 28
                 case .errors: 29
                 case .testAlert: 30
+                case .measure: 31
                 }
             })
-        #expect(requests == Set(0...30))
+        #expect(requests == Set(0...31))
         let replies = Set(
             Samples.replies.map { reply in
                 switch reply {
@@ -164,9 +184,10 @@ import Testing
                 case .backups: 12
                 case .outbox: 13
                 case .errors: 14
+                case .measured: 15
                 }
             })
-        #expect(replies == Set(0...14))
+        #expect(replies == Set(0...15))
     }
 
     @Test(arguments: [

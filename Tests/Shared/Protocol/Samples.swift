@@ -89,6 +89,10 @@ enum Samples {
         .rotate(.confirm(RotationKeys(fleetKey: "ssh-ed25519 AAAA", controllerKey: "00"))), .rotate(.prepareSealing),
         .rotate(.adoptSealing("00")), .errors(app: "shop", since: 1.5), .errors(app: nil, since: 0),
         .testAlert(channels: ["email"], seconds: 90),
+        .measure([
+            .postgres(PostgresServer(), database: "shop"),
+            .redis(host: "127.0.0.1", port: 6379, user: nil, password: "generated.redis.cache"),
+        ]),
     ]
 
     static let replies: [Reply] = [
@@ -115,5 +119,6 @@ enum Samples {
                 fingerprint: "0a1b2c3d4e5f", app: "shop", type: "TypeError", message: "no <n>", frames: ["f server.js"],
                 count: 3, first: 1.5, last: 2, sample: "TypeError: no 1\n    at f (server.js:1:1)")
         ]),
+        .measured([Reading(["hits": 3, "misses": 1]), Reading([:], reason: "no answer")]),
     ]
 }

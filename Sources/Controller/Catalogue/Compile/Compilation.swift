@@ -31,7 +31,10 @@ struct Compilation {
     var topology: Topology { fleet.active }
 
     func release(_ node: NodeName) -> DebianRelease { context.releases[node] ?? .bookworm }
-    func memory(_ node: NodeName) -> Int { context.memory[node] ?? 2 << 30 }
+    /// Bytes: what the fleet file says, else what the node says, else 2 GiB.
+    func memory(_ node: NodeName) -> Int {
+        fleet.nodes[node]?.memory.map { Int(clamping: $0.bytes) } ?? context.memory[node] ?? 2 << 30
+    }
     func cpus(_ node: NodeName) -> Int { max(1, context.cpus[node] ?? 2) }
 
     /// Where a key stands in the fleet file, or its path.

@@ -64,6 +64,16 @@ enum Terminal {
         return ["y", "yes", "o", "oui"].contains(answer)
     }
 
+    /// A line, or what stands without one.
+    static func line(_ question: String, _ standard: String) -> String {
+        let answer = LiveScreen.pause {
+            FileHandle.standardError.write(Data("\(question)\(standard.isEmpty ? "" : " [\(standard)]"): ".utf8))
+            return readLine()?.trimmingCharacters(in: .whitespaces)
+        }
+        guard let answer, !answer.isEmpty else { return standard }
+        return answer
+    }
+
     /// A line that is not shown while it is typed; nil at the end of the input.
     static func secret(_ prompt: String) -> Secret? { LiveScreen.pause { askSecret(prompt) } }
 

@@ -47,16 +47,8 @@ package struct Caps: Sendable, Equatable {
     /// How long a change of sshd, firewall or network may stand before a fresh login has confirmed it; then the node
     /// puts back what was there. Default 60 s.
     package var unconfirmed: Duration = .seconds(60)
-    package init() {}
-}
-
-/// Monthly costs, for the report: what the old world costs and what the new one will.
-package struct Costs: Sendable, Equatable {
-    /// ISO 4217 code. Default EUR.
-    package var currency = "EUR"
-    /// Amount a month by name of the bill.
-    package var before: [String: Double] = [:]
-    package var after: [String: Double] = [:]
+    /// Percent of a node's memory that the services' shares may add up to. Default 100.
+    package var memory = 100
     package init() {}
 }
 
@@ -76,7 +68,7 @@ extension Fleet: Declared {
             .key("apps", \.apps, .map(.app, { AppName($0) }, .object), "The apps, by name"),
             .key("resources", \.resources, .list(.customResource), "What the catalogue does not cover"),
             .key("migration", \.migration, .object, "The way from the old world to this fleet"),
-            .key("costs", \.costs, .object, "Monthly costs, for the report"),
+            .key("costs", \.costs, .object, "What it costs, for bascule cost and the report"),
             .key("caps", \.caps, .object, "What a plan may do at most"),
         ]
     }
@@ -97,26 +89,9 @@ extension Caps: Declared {
                 "unconfirmed", \.unconfirmed, .duration,
                 "How long a change of sshd, firewall or network may stand before a fresh login confirms it; then the node puts back what was there"
             ),
+            .key(
+                "memory", \.memory, .integer(50...400, "a percentage without the sign"),
+                "Percent of a node's memory that the services' shares may add up to"),
         ]
-    }
-}
-
-extension Costs: Declared {
-    static var about: String { "Monthly costs" }
-    static var fields: [Field<Costs>] {
-        let bills = Codec<[String: Double]>.map(.bill, { $0 }, .amount)
-        return [
-            .key("currency", \.currency, .currency, "ISO 4217 code"),
-            .key("before", \.before, bills, "What the old world costs, by bill"),
-            .key("after", \.after, bills, "What the new one costs, by bill"),
-        ]
-    }
-}
-
-extension Codec where Value == String {
-    static var currency: Codec {
-        .scalar(
-            "a currency code such as EUR", pattern: "^[A-Z]{3}$", show: { .text($0) },
-            parse: { $0.utf8.count == 3 && $0.utf8.allSatisfy { (65...90).contains($0) } ? $0 : nil })
     }
 }

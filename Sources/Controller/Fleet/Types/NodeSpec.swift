@@ -6,6 +6,26 @@ package enum NodeSpec: Sendable, Equatable {
     case existing(ExistingNode)
     /// A throwaway node on this machine.
     case lab(LabNode)
+
+    /// Its memory, where the fleet file says it.
+    package var memory: ByteSize? {
+        get {
+            switch self {
+            case .existing(let node): node.memory
+            case .lab(let node): node.memory
+            }
+        }
+        set {
+            switch self {
+            case .existing(var node):
+                node.memory = newValue
+                self = .existing(node)
+            case .lab(var node):
+                node.memory = newValue
+                self = .lab(node)
+            }
+        }
+    }
 }
 
 /// A machine that the administrator already has.
@@ -20,6 +40,8 @@ package struct ExistingNode: Sendable, Equatable {
     package var key: String?
     /// The expected host key; without it the first contact asks.
     package var hostKey: HostKey?
+    /// What the services are sized for; the machine's own if absent.
+    package var memory: ByteSize?
     package init() {}
 }
 
@@ -38,6 +60,8 @@ package struct LabNode: Sendable, Equatable {
     package var image = Image.debian12
     /// A size limit of its disk (a loop file); without it the node shares the host's file system.
     package var disk: ByteSize?
+    /// What the services are sized for; the host's if absent.
+    package var memory: ByteSize?
     package init() {}
 }
 
@@ -50,6 +74,7 @@ extension ExistingNode: Declared {
             .key("user", \.user, .name(.account), "The administrator's login, used only by the bootstrap"),
             .key("key", \.key, .keyFile, "Private key file of that login; ssh-agent if absent"),
             .key("hostKey", \.hostKey, .hostKey, "The host key expected; if absent, the first contact asks"),
+            .key("memory", \.memory, .size, "What its services are sized for and must fit into; what it has if absent"),
         ]
     }
 }
@@ -61,6 +86,7 @@ extension LabNode: Declared {
             .constant("provider", "lab", "Where the node comes from"),
             .key("image", \.image, .choice(), "The system on it"),
             .key("disk", \.disk, .size, "Size of its disk; the host's if absent"),
+            .key("memory", \.memory, .size, "What its services are sized for and must fit into; the host's if absent"),
         ]
     }
 }
