@@ -103,6 +103,7 @@ package struct StackTemplate: Sendable, Equatable {
         if plain, isWord, let first = text.utf8.first, (97...122).contains(first) || first == UInt8(ascii: "/") {
             return text
         }
+        if text == "." { return text }
         if plain, text.split(separator: ".").count == 4 { return text }
         var out = "\""
         for scalar in text.unicodeScalars {

@@ -12,7 +12,8 @@ import Testing
         costs.after = ["VPS": 5, "S3 Glacier": 2, "Domain": 1]
         costs.once = ["training": 400]
         costs.maintenance = Costs.Maintenance()
-        (costs.maintenance?.hours, costs.maintenance?.rate) = (2, 50)
+        costs.maintenance?.hours = 2
+        costs.maintenance?.rate = 50
         costs.target = 12
         return costs
     }

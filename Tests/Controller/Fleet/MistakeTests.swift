@@ -20,7 +20,7 @@ private let mistakes: [(text: String, complaints: [String])] = [
     ("caps: {deletions: -1}", ["4:19 fleet-bad-value"]),
     ("costs: {before: {Supabase: free}}", ["4:28 fleet-bad-value"]),
     ("costs: {server: hetzner-cx99}", ["4:17 fleet-bad-value"]),
-    ("costs: {maintenance: {hours: 2}}", ["4:22 fleet-missing-key"]),
+    ("costs: {maintenance: {hours: 2}}", ["4:9 fleet-missing-key"]),
     ("caps: {memory: 20}", ["4:16 fleet-bad-value"]),
     ("topology: other", ["4:11 fleet-dangling-reference"]),
     ("nodes: {n2: {}}", ["4:1 fleet-duplicate-key"]),

@@ -5,6 +5,17 @@ import Testing
 @testable import BasculeResources
 
 @Suite struct ParsingTests {
+    /// Only once both lines are whole: an answer may be cut anywhere.
+    @Test func redisCounters() {
+        let text = "+OK\r\n$60\r\n# Stats\r\nkeyspace_hits:120\r\nkeyspace_misses:30\r\nx:1\r\n"
+        #expect(GaugeReader.counters(text) == ["hits": 120, "misses": 30])
+        let whole = text.utf8.count - "\r\nx:1\r\n".utf8.count
+        for length in 0...whole {
+            #expect(GaugeReader.counters(String(decoding: text.utf8.prefix(length), as: UTF8.self)) == nil, "\(length)")
+        }
+        #expect(GaugeReader.counters("-WRONGPASS\r\n") == nil)
+    }
+
     @Test func dpkgStatus() {
         let text = """
             Package: nginx

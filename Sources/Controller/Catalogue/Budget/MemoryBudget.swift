@@ -43,24 +43,31 @@ package struct MemoryBudget: Sendable, Hashable, Encodable {
 }
 
 extension Compilation {
-    /// What the machine itself takes of a node that serves something.
+    /// One budget for each node that serves something: the services' shares, and what the machine itself takes.
     mutating func placeBudgets() {
-        for node in topology.placements.keys.sorted() where !topology.roles(of: node).isEmpty {
+        let serving = topology.placements.keys.filter { !topology.roles(of: $0).isEmpty }
+        output.budgets = Set(serving).union(output.memory.map(\.node)).sorted().map { node in
+            let shares = output.memory.filter { $0.node == node } + machineShares(node)
+            let origin: MemoryBudget.Origin =
+                fleet.nodes[node]?.memory != nil ? .declared : context.memory[node] != nil ? .measured : .assumed
+            return MemoryBudget(
+                node: node, memory: memory(node), origin: origin, limit: fleet.caps.memory,
+                shares: shares.sorted { ($0.bytes, $1.service) > ($1.bytes, $0.service) })
+        }
+    }
+
+    private func machineShares(_ node: NodeName) -> [MemoryShare] {
+        func share(_ service: String, _ bytes: Int, _ why: String) -> MemoryShare {
+            MemoryShare(service: service, node: node, bytes: bytes, why: why)
+        }
+        return [
             // Debian 12, idle: systemd, journald, logind, networkd, sshd and D-Bus have 16 MiB of their own (sum of PSS,
             // measured), the kernel's slabs, stacks and page tables some 60, and apt takes up to 64 while it works.
-            reserve(140 << 20, for: "system", on: node, why: "processes 16 MiB + kernel 60 MiB + an apt run 64 MiB")
-            reserve(16 << 20, for: "bascule-agent", on: node, why: "its budget, 16 MiB")
+            share("system", 140 << 20, "processes 16 MiB + kernel 60 MiB + an apt run 64 MiB"),
+            share("bascule-agent", 16 << 20, "its own limit, 16 MiB"),
             // Below that the kernel begins to drop the programs' own code, and everything waits for the disk.
-            let cache = max(64 << 20, memory(node) / 10)
-            reserve(cache, for: "page cache", on: node, why: "a tenth of the memory, at least 64 MiB")
-        }
-        output.budgets = Dictionary(grouping: output.memory) { $0.node }.map { node, shares in
-            let declared = fleet.nodes[node]?.memory
-            return MemoryBudget(
-                node: node, memory: memory(node),
-                origin: declared != nil ? .declared : context.memory[node] != nil ? .measured : .assumed,
-                limit: fleet.caps.memory, shares: shares.sorted { ($0.bytes, $1.service) > ($1.bytes, $0.service) })
-        }.sorted { $0.node < $1.node }
+            share("page cache", max(64 << 20, memory(node) / 10), "a tenth of the memory, at least 64 MiB"),
+        ]
     }
 }
 
