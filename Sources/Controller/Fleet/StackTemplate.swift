@@ -57,6 +57,7 @@ package struct StackTemplate: Sendable, Equatable {
               before: {Supabase: 25, Upstash: 29, Resend: 10, Sentry: 7}
               after: {S3 Glacier: 2, Domain: 1}
               server: ovh-starter
+              maintenance: {hours: 2, rate: 50}             # where you pay somebody for it
               once: {training: 400}
               target: 12
 

@@ -57,6 +57,9 @@ struct BenchRun: AsyncParsableCommand {
                 Terminal.say("\(concurrency) requests at a time for \(seconds.durationText)")
             }
             let result = await Self.blocking(load)
+            if inside != nil, !output.json {
+                Terminal.say("the load is over; PostgreSQL's sessions report within 10 s")
+            }
             try await inside?.readAgain()
             let measured = benchmark(result, inside)
             try session.store.add(measured)

@@ -75,9 +75,9 @@ struct NodeGauges {
 
     /// Reads for the second time, once the load is over.
     mutating func readAgain() async throws {
-        // PostgreSQL's sessions report their counters once a second.
-        try await Task.sleep(for: .milliseconds(1200))
         if let source = database {
+            // A session that fell idle reports its last counters within 10 s (PostgreSQL's PGSTAT_IDLE_INTERVAL).
+            try await Task.sleep(for: .seconds(11))
             let reading = await ask(source.gauge, source.node)
             database?.last = reading
         }

@@ -91,7 +91,7 @@ struct CostView {
 
     var lines: [String] {
         let unit = report.currency
-        var out = [row("before", "a month", "after", "a month"), row("", "", "", "")]
+        var out = [row("before", "a month", "after", "a month")]
         for index in 0..<max(report.before.count, report.after.count) {
             let left = index < report.before.count ? report.before[index] : nil
             let right = index < report.after.count ? report.after[index] : nil

@@ -45,12 +45,12 @@ extension Pipeline {
             steps:
               - uses: actions/checkout@v4
               - name: plan
-        \(run(plan))
+        \(run(plan(in: "$RUNNER_TEMP")))
               - uses: actions/upload-artifact@v4
                 if: always()
                 with:
                   name: plan
-                  path: plan.md
+                  path: ${{ runner.temp }}/plan.md
 
           comment:
             if: always() && needs.plan.result != 'skipped'
@@ -87,8 +87,7 @@ extension Pipeline {
     private var needs: String { rehearses ? "[validate, rehearse]" : "validate" }
 
     private var installStep: String {
-        let install = Self.install + ["sudo tar --extract --gzip --file bascule.tar.gz --directory /usr/local"]
-        return "      - name: install bascule\n" + run(install)
+        "      - name: install bascule\n" + run(Self.install(in: "$RUNNER_TEMP", sudo: "sudo "))
     }
 
     private func run(_ lines: [String]) -> String {

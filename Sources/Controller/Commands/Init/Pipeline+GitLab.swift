@@ -21,7 +21,7 @@ extension Pipeline {
             .install: &install
             \(script([
                 "command -v curl > /dev/null || { apt-get update --quiet; apt-get install --yes --quiet curl ca-certificates; }"
-            ] + Self.install + ["tar --extract --gzip --file bascule.tar.gz --directory /usr/local"], key: "before_script"))
+            ] + Self.install(in: "/tmp", sudo: ""), key: "before_script"))
 
             validate:
               stage: validate
@@ -36,7 +36,7 @@ extension Pipeline {
               tags: [bascule]
               rules:
                 - if: $CI_PIPELINE_SOURCE == "merge_request_event"
-            \(script(plan + [note]))
+            \(script([#"folder=$(mktemp -d)"#] + plan(in: "$folder") + [#"cp "$folder/plan.md" plan.md"#, note]))
               artifacts:
                 when: always
                 paths: [plan.md]
@@ -76,7 +76,7 @@ extension Pipeline {
             "", "rehearse:", "  stage: rehearse", "  tags: [bascule-lab]", "  <<: *install", "  rules:",
             "    - if: $CI_PIPELINE_SOURCE == \"merge_request_event\"",
             "    - if: $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH",
-            script(prepare + rehearsal(store: "rehearsal.db", sudo: "")),
+            script(prepare + rehearsal(store: "/tmp/rehearsal.db", sudo: "")),
             script(["bascule lab down -f \(file)"], key: "after_script"), "",
         ].joined(separator: "\n")
     }

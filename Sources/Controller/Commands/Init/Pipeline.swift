@@ -50,19 +50,22 @@ struct Pipeline {
 
     // MARK: - Shell, shared by both
 
-    /// Fetches the programs and believes only their checksum.
-    static let install = [
-        #"curl --fail --silent --show-error --location --output bascule.tar.gz "$BASCULE_DOWNLOAD""#,
-        #"echo "$BASCULE_SHA256  bascule.tar.gz" | sha256sum --check --quiet"#,
-    ]
+    /// Fetches the programs and believes only their checksum. Beside the sources nothing is left: they are what is released.
+    static func install(in folder: String, sudo: String) -> [String] {
+        [
+            #"curl --fail --silent --show-error --location --output \#(folder)/bascule.tar.gz "$BASCULE_DOWNLOAD""#,
+            #"echo "$BASCULE_SHA256  \#(folder)/bascule.tar.gz" | sha256sum --check --quiet"#,
+            "\(sudo)tar --extract --gzip --file \(folder)/bascule.tar.gz --directory /usr/local",
+        ]
+    }
 
-    /// The plan into plan.md; fails only where planning failed.
-    var plan: [String] {
+    /// The plan into `folder/plan.md`; fails only where planning failed.
+    func plan(in folder: String) -> [String] {
         [
             "status=0",
-            "bascule plan -f \(file) --short > plan.txt 2>&1 || status=$?",
-            #"{ echo '### bascule plan'; echo '```text'; head -c 60000 plan.txt; echo '```'; } > plan.md"#,
-            "cat plan.txt",
+            "bascule plan -f \(file) --short > \(folder)/plan.txt 2>&1 || status=$?",
+            "{ echo '### bascule plan'; echo '```text'; head -c 60000 \(folder)/plan.txt; echo '```'; } > \(folder)/plan.md",
+            "cat \(folder)/plan.txt",
             "# 0: nothing to do; 2: changes; anything else is an error.",
             #"test "$status" -eq 0 || test "$status" -eq 2"#,
         ]
