@@ -30,8 +30,8 @@ import Testing
 
     @Test func theMachineItselfHasItsShare() throws {
         let budget = try budget(try context(4 << 30))
-        let shares = Dictionary(uniqueKeysWithValues: budget.shares.map { ($0.service, $0.bytes) })
-        #expect(shares["system"] == 140 << 20 && shares["bascule-agent"] == 16 << 20)
+        let shares = Dictionary(budget.shares.map { ($0.service, $0.bytes) }, uniquingKeysWith: { $1 })
+        #expect(shares["operating system"] == 140 << 20 && shares["bascule-agent"] == 16 << 20)
         #expect(shares["page cache"] == (4 << 30) / 10)
         #expect(budget.sum == budget.shares.reduce(0) { $0 + $1.bytes } && budget.fits && budget.left > 0)
         #expect(budget.shares.allSatisfy { !$0.why.isEmpty })

@@ -63,7 +63,7 @@ extension Compilation {
         return [
             // Debian 12, idle: systemd, journald, logind, networkd, sshd and D-Bus have 16 MiB of their own (sum of PSS,
             // measured), the kernel's slabs, stacks and page tables some 60, and apt takes up to 64 while it works.
-            share("system", 140 << 20, "processes 16 MiB + kernel 60 MiB + an apt run 64 MiB"),
+            share("operating system", 140 << 20, "processes 16 MiB + kernel 60 MiB + an apt run 64 MiB"),
             share("bascule-agent", 16 << 20, "its own limit, 16 MiB"),
             // Below that the kernel begins to drop the programs' own code, and everything waits for the disk.
             share("page cache", max(64 << 20, memory(node) / 10), "a tenth of the memory, at least 64 MiB"),
@@ -109,5 +109,5 @@ extension Catalogue {
 
 extension MemoryBudget {
     /// Shares that no declaration changes.
-    static let machine: Set<String> = ["system", "bascule-agent", "page cache"]
+    static let machine: Set<String> = ["operating system", "bascule-agent", "page cache"]
 }
