@@ -45,6 +45,7 @@ package struct StackTemplate: Sendable, Equatable {
                 start: \(quoted(start))
                 port: \(port)
                 instances: \(instances)
+                memory: 192MiB                             # of each; bascule plan --explain memory
                 health: {path: \(quoted(health)), timeout: 30s}
                 domains: [\(quoted(domain)), \(quoted("www.\(domain)"))]
                 env:
@@ -76,14 +77,21 @@ package struct StackTemplate: Sendable, Equatable {
 
     private var services: [(key: String, line: String)] {
         [
-            ("postgresql", "postgresql: {databases: {\(name): {extensions: [citext, pgcrypto]}}}"),
+            (
+                "postgresql",
+                """
+                postgresql:
+                    databases: {\(name): {extensions: [citext, pgcrypto]}}
+                    settings: {shared_buffers: 384MB}          # a tenth of 4 GB, which serve everything
+                """
+            ),
             ("pgbouncer", "pgbouncer: {poolMode: transaction}"),
             (
                 "redis",
                 """
                 redis:
-                    cache: {maxMemory: 256MiB, policy: allkeys-lru}
-                    durable: {maxMemory: 128MiB}                # queues and sessions: nothing is evicted
+                    cache: {maxMemory: 128MiB, policy: allkeys-lru}
+                    durable: {maxMemory: 64MiB}                 # queues and sessions: nothing is evicted
                 """
             ),
             ("nginx", "nginx: {}"),

@@ -56,17 +56,14 @@ extension Compilation {
         }
     }
 
+    /// What no service reserves. The system's own processes, kernel and agent are `services.system`'s share, which every
+    /// node with a role has.
     private func machineShares(_ node: NodeName) -> [MemoryShare] {
-        func share(_ service: String, _ bytes: Int, _ why: String) -> MemoryShare {
-            MemoryShare(service: service, node: node, bytes: bytes, why: why)
-        }
+        // Below that the kernel begins to drop the programs' own code, and everything waits for the disk.
+        let cache = max(64 << 20, memory(node) / 10)
         return [
-            // Debian 12, idle: systemd, journald, logind, networkd, sshd and D-Bus have 16 MiB of their own (sum of PSS,
-            // measured), the kernel's slabs, stacks and page tables some 60, and apt takes up to 64 while it works.
-            share("operating system", 140 << 20, "processes 16 MiB + kernel 60 MiB + an apt run 64 MiB"),
-            share("bascule-agent", 16 << 20, "its own limit, 16 MiB"),
-            // Below that the kernel begins to drop the programs' own code, and everything waits for the disk.
-            share("page cache", max(64 << 20, memory(node) / 10), "a tenth of the memory, at least 64 MiB"),
+            MemoryShare(
+                service: "page cache", node: node, bytes: cache, why: "a tenth of the memory, at least 64 MiB")
         ]
     }
 }
@@ -109,5 +106,5 @@ extension Catalogue {
 
 extension MemoryBudget {
     /// Shares that no declaration changes.
-    static let machine: Set<String> = ["operating system", "bascule-agent", "page cache"]
+    static let machine: Set<String> = ["system", "page cache"]
 }

@@ -1,5 +1,6 @@
 import BasculeModel
 import Foundation
+import Glibc
 
 /// The terminal: colours only where there is one, text from strangers escaped.
 enum Terminal {
@@ -16,14 +17,31 @@ enum Terminal {
         outputHasColor ? "\u{1B}[\(color.rawValue)m\(text)\u{1B}[0m" : text
     }
 
+    /// Writes it all. Who reads no further (`bascule plan | head`) ends the program, as a signal would.
+    private static func write(_ text: String, to descriptor: Int32) {
+        var rest = Array(text.utf8)[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            if count > 0 {
+                rest = rest.dropFirst(count)
+            } else if errno == EPIPE {
+                _exit(128 + SIGPIPE)
+            } else if errno == EAGAIN {
+                usleep(1000)
+            } else if errno != EINTR {
+                return
+            }
+        }
+    }
+
     /// One line to standard output.
     static func say(_ line: String = "") {
-        LiveScreen.pause { FileHandle.standardOutput.write(Data("\(line)\n".utf8)) }
+        LiveScreen.pause { write("\(line)\n", to: STDOUT_FILENO) }
     }
 
     /// One line to standard error.
     static func error(_ line: String) {
-        LiveScreen.pause { FileHandle.standardError.write(Data("\(line)\n".utf8)) }
+        LiveScreen.pause { write("\(line)\n", to: STDERR_FILENO) }
     }
 
     /// Shows an error.
