@@ -26,6 +26,18 @@ extension OnNodes {
             #expect(try await scene.bascule("plan").status == 0)
         }
 
+        /// A throwaway node that was taken away and made anew is another machine: nothing known of the old one counts.
+        @Test func aNodeMadeAnewIsAnotherMachine() async throws {
+            try scene.fleet(Sample.blank("a") + Sample.files(2, item: 1))
+            #expect(try await scene.bascule("apply", "--yes").status == 0)
+            try await scene.lab.down()
+            let killed = try await scene.bascule("apply", "--yes", failpoint: "controller.provision.after")
+            #expect(killed.status == 137, "\(killed.all)")
+            let applied = try await scene.bascule("apply", "--yes")
+            #expect(applied.status == 0 && applied.all.contains("bootstrap the agent on a"), "\(applied.all)")
+            #expect(try await scene.shell("a", "grep -h item /srv/many/f1.conf") == "item 1")
+        }
+
         @Test func withoutItsAgentRootsLoginCleansTheNode() async throws {
             try scene.fleet(Sample.blank("a"))
             #expect(try await scene.bascule("apply", "--yes").status == 0)

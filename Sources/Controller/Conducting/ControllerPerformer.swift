@@ -39,6 +39,8 @@ struct ControllerPerformer: StepPerformer {
             guard let lab = session.lab, case .lab(let spec)? = session.fleet.nodes[node] else {
                 throw BasculeError(.unsupported, "\(node) is not a throwaway node")
             }
+            // What is known of a machine of that name that is gone is not true of the one that comes.
+            if try await session.endpoint(node) == nil { try session.store.forget(node) }
             _ = try await lab.up(
                 nodes: [LabNodeSpec.from(spec, name: node, key: try await session.fleetKey().publicLine)], progress: say
             )
