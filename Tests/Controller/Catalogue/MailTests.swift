@@ -65,9 +65,10 @@ import Testing
         let pace = try compile(", warmUp: {start: 2026-12-06, perDay: [3, 7]}").text("/usr/local/sbin/mail-pace")
         #expect(pace.contains("my $start   = 1796515200;") && pace.contains("my @limits  = (3, 7);"))
         #expect(
-            try compile(", warmUp: {start: 2026-12-06}").memory.filter { $0.service.hasPrefix("mail") }.map(\.bytes) == [
-                (20 + 110) << 20
-            ])
+            try compile(", warmUp: {start: 2026-12-06}").memory.filter { $0.service.hasPrefix("mail") }.map(\.bytes)
+                == [
+                    (20 + 110) << 20
+                ])
         #expect(try compile().memory.filter { $0.service.hasPrefix("mail") }.map(\.bytes) == [90 << 20])
     }
 
