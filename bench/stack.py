@@ -48,7 +48,10 @@ class Stack(Nodes):
     def packages(self, name):
         """What the example installs on this image, as the plan of a blank node says."""
         plan = json.loads(run(self.command(self.fleet(name), "plan", "--json"), status=(0, 2), env=self.environment))
-        found = sorted({id.split("/package:", 1)[1] for id in re.findall(r'"([^"]+/package:[^"]+)"', json.dumps(plan))})
+        items = [item for step in plan["steps"] for item in step["action"].get("converge", {}).get("_0", [])]
+        resources = [item["desired"]["resource"] for item in items]
+        wanted = [r["value"] for r in resources if r["kind"] == "package"]
+        found = sorted({package["name"] for package in wanted if package["state"] == "present"})
         if not found:
             raise Failure("the plan of a blank node names no package")
         return found

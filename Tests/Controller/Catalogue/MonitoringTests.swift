@@ -137,6 +137,12 @@ import Testing
         #expect(old.unit("prometheus-pgbouncer-exporter.service") == nil)
         #expect(old.unit("bascule-pgbouncer-metrics.timer")?.state == .running)
         let new = try whole { $0.releases = ["vps1": .trixie] }
+        let exporter = new.resources["vps1"]?.first {
+            $0.id.description.hasSuffix("unit:prometheus-pgbouncer-exporter.service")
+        }
+        #expect(
+            exporter?.requires.contains { $0.description.hasSuffix("unit:pgbouncer.service") } == true,
+            "Debian's unit starts PgBouncer with it, whose files must be there")
         #expect(new.text("/etc/default/prometheus-pgbouncer-exporter").contains("user=pgbouncer"))
         #expect(new.unit("bascule-pgbouncer-metrics.timer") == nil)
         // Both run as postgres, whose shared memory must outlive them.

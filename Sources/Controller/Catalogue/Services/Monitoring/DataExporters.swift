@@ -40,6 +40,8 @@ extension Compilation {
             $0.defaults = ["PGBOUNCER_EXPORTER_CONNECTION_STRING='\(source)'"]
             // It runs as postgres: with its end the shared memory of PostgreSQL would go.
             $0.unitLines = ["RemoveIPC=false"]
+            // Debian's unit starts PgBouncer with it: before its files are there, that fails.
+            $0.requires = [ResourceID(node: node, kind: "unit", name: "pgbouncer.service")]
         }
         watch.add(
             Monitored.Target(address: address, labels: ["node": node.rawValue]),

@@ -57,6 +57,8 @@ struct Daemon {
     var unitLines: [String] = []
     /// Other lines of the defaults file than ARGS.
     var defaults: [String] = []
+    /// What its own unit needs to be running, which must be as declared before it is started.
+    var requires: [ResourceID] = []
     /// Speaks to others than this node and those of `peers`.
     var needsNetwork = false
     /// Addresses of nodes that come to it, or to which it goes.
@@ -93,7 +95,7 @@ extension Compilation {
                 UnitSpec(
                     "\(daemon.name).service", dropIns: ["10-bascule.conf": dropIn], reloadOn: daemon.reloadOn,
                     restartOn: [defaults] + daemon.restartOn, check: daemon.check)),
-            on: node, requires: requires, origin: origin)
+            on: node, requires: requires + daemon.requires, origin: origin)
         reserve(daemon.memory, for: daemon.name, on: node, why: daemon.why)
     }
 
