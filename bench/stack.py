@@ -6,12 +6,12 @@ import pathlib
 import re
 import shutil
 
+from engine import RAW
 from nodes import Nodes
 from tools import Failure, limit, median, row, run, say, timed
 
 EXAMPLE = pathlib.Path(__file__).resolve().parent.parent / "Examples/stack"
 IMAGES = ("debian12", "debian13")
-RAW = "export DEBIAN_FRONTEND=noninteractive; apt-get -q update && apt-get -q -y --no-install-recommends install "
 # Seconds that a run with nothing to do may take.
 AGAIN = 1.0
 
