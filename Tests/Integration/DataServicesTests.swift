@@ -39,6 +39,7 @@ extension OnNodes {
                 #expect(again.status == 0 && again.text.contains("Nothing to do"), "\(again.all)")
                 try await expectReplacementWithoutErrors(scene, image)
                 try await expectDriftIsMended(scene)
+                try await expectComparison(scene)
             }
         }
 
@@ -47,6 +48,29 @@ extension OnNodes {
             try await scene.run(
                 "a", "runuser", "-u", "postgres", "--", "psql", "-XqAt", "-d", database, "-c", text
             ).text.trimmingCharacters(in: .whitespacesAndNewlines)
+        }
+
+        /// With and without PgBouncer: four figures, and nothing of it is left.
+        private func expectComparison(_ scene: Scene) async throws {
+            let bench = try await scene.bascule(
+                "bench", "pooling", "--yes", "--json", "--clients", "4", "--seconds", "1", "--rounds", "1", "--scale",
+                "1")
+            #expect(bench.status == 0, "\(bench.all)")
+            struct Table: Decodable {
+                struct Row: Decodable { var connects: Bool, direct: Double?, pooled: Double?, reason: String? }
+                var rows: [Row]
+            }
+            let table = try JSONDecoder().decode(Table.self, from: Data(bench.text.utf8))
+            #expect(table.rows.map(\.connects) == [true, false])
+            for row in table.rows { #expect((row.direct ?? 0) > 0 && (row.pooled ?? 0) > 0, "\(row)") }
+            let left = try await sql(
+                scene,
+                "SELECT (SELECT count(*) FROM pg_database WHERE datname ~ 'pooling') + (SELECT count(*) FROM pg_roles WHERE rolname ~ 'pooling')"
+            )
+            #expect(left == "0")
+            #expect(try await scene.run("a", "test", "!", "-e", "/run/bascule-pooling").status == 0)
+            let untaken = try await scene.bascule("bench", "pooling", "--clients", "4")
+            #expect(untaken.status == 1 && untaken.all.contains("--yes"), "\(untaken.all)")
         }
 
         private func expectPostgreSQL(_ scene: Scene) async throws {

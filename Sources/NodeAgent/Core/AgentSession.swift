@@ -132,6 +132,13 @@ final class AgentSession: Sendable {
             }
         case .facts: work(id) { .facts(Facts.gather()) }
         case .measure(let gauges): work(id) { .measured(Measuring.read(gauges, services.context())) }
+        case .comparePooling(let trial):
+            work(id) {
+                let run = try PoolComparison(trial) { line, fraction in
+                    self.send(.event, id, Event.progress(StepProgress(step: "pooling", line: line, fraction: fraction)))
+                }
+                return .pooling(try run.figures())
+            }
         case .restore(let segment):
             work(id) {
                 let snapshots = SnapshotKeeper(paths: services.paths)

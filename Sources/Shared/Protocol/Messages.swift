@@ -146,6 +146,9 @@ package enum Request: Hashable, Codable, Sendable {
     case testAlert(channels: [String], seconds: Double)
     /// Reads counters of services, for a benchmark.
     case measure([Gauge])
+    /// Measures PostgreSQL with and without PgBouncer, in a database of its own that goes again. Puts the node under
+    /// full load.
+    case comparePooling(PoolTrial)
 }
 
 /// What came of a request.
@@ -167,6 +170,8 @@ package enum Reply: Hashable, Codable, Sendable {
     case errors([ErrorGroup])
     /// In the order of the gauges.
     case measured([Reading])
+    /// In the order in which they are to be shown.
+    case pooling([PoolFigure])
 }
 
 /// What is told while a request is worked on.

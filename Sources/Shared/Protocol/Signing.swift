@@ -107,7 +107,7 @@ extension Request {
             false
         case .putBlob, .putSecrets, .submit, .command, .restore, .edge, .publicKey, .upgrade, .keepBackup, .leave,
             .manifest, .hold, .release, .confirm, .keepProgram, .admitToken, .revokeToken, .rotate,
-            .testAlert:
+            .testAlert, .comparePooling:
             true
         }
     }

@@ -63,6 +63,11 @@ import Testing
 
     private let goldenGauges: [(Request, String)] = [
         (
+            .comparePooling(
+                PoolTrial(server: PostgresServer(), clients: [8], seconds: 5, rounds: 3, scale: 10, writes: false)),
+            #"{"comparePooling":{"_0":{"clients":[8],"rounds":3,"scale":10,"seconds":5,"server":{"port":5432,"socket":"/var/run/postgresql"},"writes":false}}}"#
+        ),
+        (
             .measure([.redis(host: "127.0.0.1", port: 6379, user: nil, password: "p")]),
             #"{"measure":{"_0":[{"redis":{"host":"127.0.0.1","password":"p","port":6379}}]}}"#
         ),
@@ -163,9 +168,10 @@ import Testing
                 case .errors: 29
                 case .testAlert: 30
                 case .measure: 31
+                case .comparePooling: 32
                 }
             })
-        #expect(requests == Set(0...31))
+        #expect(requests == Set(0...32))
         let replies = Set(
             Samples.replies.map { reply in
                 switch reply {
@@ -185,9 +191,10 @@ import Testing
                 case .outbox: 13
                 case .errors: 14
                 case .measured: 15
+                case .pooling: 16
                 }
             })
-        #expect(replies == Set(0...15))
+        #expect(replies == Set(0...16))
     }
 
     @Test(arguments: [

@@ -93,6 +93,8 @@ enum Samples {
             .postgres(PostgresServer(), database: "shop"),
             .redis(host: "127.0.0.1", port: 6379, user: nil, password: "generated.redis.cache"),
         ]),
+        .comparePooling(
+            PoolTrial(server: PostgresServer(), clients: [8, 100], seconds: 5, rounds: 3, scale: 10, writes: true)),
     ]
 
     static let replies: [Reply] = [
@@ -120,5 +122,9 @@ enum Samples {
                 count: 3, first: 1.5, last: 2, sample: "TypeError: no 1\n    at f (server.js:1:1)")
         ]),
         .measured([Reading(["hits": 3, "misses": 1]), Reading([:], reason: "no answer")]),
+        .pooling([
+            PoolFigure(clients: 8, connects: true, pooled: false, rates: [310.5], latencies: [25.1]),
+            PoolFigure(clients: 100, connects: false, pooled: false, reason: "too many clients"),
+        ]),
     ]
 }

@@ -12,8 +12,9 @@ struct BenchCommand: AsyncParsableCommand {
               bascule bench run --url https://shop.example/ --as before
               bascule bench run --url https://shop.example/ --as after --connect-to 203.0.113.10:443
               bascule bench                       the table
+              bascule bench pooling --yes         what PgBouncer brings, on this node
             """,
-        subcommands: [BenchShow.self, BenchRun.self], defaultSubcommand: BenchShow.self)
+        subcommands: [BenchShow.self, BenchRun.self, BenchPooling.self], defaultSubcommand: BenchShow.self)
 }
 
 /// `bascule bench show`
