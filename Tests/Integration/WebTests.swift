@@ -29,7 +29,7 @@ extension OnNodes {
                 \(topology == "none" ? "" : "services: {nginx: \(nginx), \(issuing ?? "")}")
                 \(topology == "none" ? "" : Self.app)
                 resources:
-                  - {on: d13, package: [pebble, bind9, bind9-dnsutils, openssl]}
+                  - {on: d13, package: \(Scene.authorityPackages)}
                   - {on: all, package: [nginx, certbot, python3-certbot-dns-rfc2136, acl, curl]}
                   \(topology == "none" ? "" : "- {on: app, directory: /srv/shop/up, owner: shop, group: shop, mode: \"0750\"}")
 
@@ -54,6 +54,7 @@ extension OnNodes {
             class Handler(BaseHTTPRequestHandler):
                 protocol_version = "HTTP/1.1"
                 def do_GET(self):
+                    self.rfile.read(int(self.headers.get("Content-Length", 0)))
                     text = (self.headers.get("X-Forwarded-For", "") + " hello" * 500).encode()
                     self.send_response(200)
                     self.send_header("Content-Type", "text/css" if self.path.endswith(".css") else "text/html")
@@ -66,42 +67,6 @@ extension OnNodes {
             ThreadingHTTPServer.daemon_threads = True
             ThreadingHTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Handler).serve_forever()
 
-            """
-
-        /// Pebble, with a root of its own for its directory, and the name server that it asks and certbot writes to.
-        private static let authority = """
-            set -e
-            mkdir -p /etc/pebble; cd /etc/pebble
-            openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 -subj /CN=lab -keyout ca.key -out ca.pem
-            openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=pebble -keyout pebble.key -out pebble.csr
-            printf 'subjectAltName=IP:%s' "$1" > names
-            openssl x509 -req -in pebble.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 9 -extfile names -out pebble.pem
-            cat > pebble.json <<END
-            {"pebble": {"listenAddress": "0.0.0.0:14000", "managementListenAddress": "127.0.0.1:15000",
-             "certificate": "/etc/pebble/pebble.pem", "privateKey": "/etc/pebble/pebble.key", "httpPort": 80, "tlsPort": 443,
-             "externalAccountBindingRequired": false, "certificateValidityPeriod": 7776000}}
-            END
-            tsig-keygen -a hmac-sha512 acme > /etc/bind/acme.key
-            cat > /etc/bind/named.conf.local <<END
-            include "/etc/bind/acme.key";
-            zone "shop.example" { type primary; file "/var/cache/bind/shop.db"; allow-update { key acme; }; };
-            END
-            cat > /etc/bind/named.conf.options <<END
-            options { directory "/var/cache/bind"; listen-on { any; }; allow-query { any; }; recursion no; dnssec-validation no; };
-            END
-            printf '$TTL 1\\n@ SOA ns h 1 60 60 600 1\\n@ NS ns\\nns A %s\\n@ A %s\\nwww A %s\\n' "$1" "$2" "$2" > /var/cache/bind/shop.db
-            chown bind: /var/cache/bind/shop.db /etc/bind/acme.key
-            cat > /etc/systemd/system/pebble.service <<END
-            [Service]
-            Environment=PEBBLE_VA_NOSLEEP=1 PEBBLE_WFE_NONCEREJECT=0 PEBBLE_AUTHZREUSE=0
-            ExecStart=/usr/bin/pebble -config /etc/pebble/pebble.json -dnsserver 127.0.0.1:53 -strict
-            END
-            cat > /root/point <<END
-            #!/bin/sh
-            printf 'server 127.0.0.1\\nupdate delete www.shop.example A\\nupdate add www.shop.example 1 A %s\\nsend\\n' "\\$1" | nsupdate -k /etc/bind/acme.key
-            END
-            chmod 755 /root/point
-            systemctl daemon-reload; systemctl restart named pebble
             """
 
         /// A request as a customer of the node makes it: its status, headers and body.
@@ -125,9 +90,7 @@ extension OnNodes {
             let (first, second) = (
                 try await scene.lab.node("d12").address, try await scene.lab.node("d13").address
             )
-            _ = try await scene.run("d13", "tee", "/root/authority.sh", stdin: Self.authority)
-            try await scene.shell("d13", "sh /root/authority.sh \(second) \(first) 2>/root/authority.log")
-            try scene.write("authority.pem", try await scene.shell("d13", "cat /etc/pebble/ca.pem"))
+            try await scene.startAuthority(on: "d13", site: first)
             let key = try await scene.shell("d13", "sed -n 's/.*secret \"\\(.*\\)\";/\\1/p' /etc/bind/acme.key")
             let set = try await scene.bascule("secret", "set", "ACME", stdin: "hmac-sha512:acme:\(key)\n")
             try #require(set.status == 0, "\(set.all)")
@@ -235,7 +198,7 @@ extension OnNodes {
             #expect(try await scene.shell(node, "nginx -t -q && echo good") == "good")
         }
 
-        /// A renewal under load loses no request; one that fails leaves everything as it was and says why.
+        /// A renewal and a release under load lose no request; a renewal that fails leaves everything as it was and says why.
         private func expectRenewal(on node: NodeName, elsewhere: String) async throws {
             let before = try await serial(node)
             try await scene.shell("d13", "/root/point \(elsewhere); mkdir -p /tmp/x")
@@ -251,25 +214,21 @@ extension OnNodes {
 
             let own = try await scene.lab.node(node).address
             try await scene.shell("d13", "/root/point \(own)")
-            // Six customers, each of their requests on a connection of its own.
-            let seconds = Program.testsAll ? 60 : 5
-            _ = try await scene.run(node, "tee", "/root/load.sh", stdin: Self.load)
+            // Six customers who keep their connections, and two with a new one for each request.
+            let seconds = 10
+            _ = try await scene.run(node, "tee", "/root/load.py", stdin: Self.load)
             let rates = try await scene.bascule("apply", "--yes", file: try write(limits: "off", elsewhere))
             #expect(rates.status == 0, "\(rates.all)")
-            try await scene.shell(node, "rm -f /tmp/load.*; systemd-run -q --unit=load sh /root/load.sh \(seconds)")
-            var renewed = 0
-            let end = ContinuousClock.now + .seconds(seconds)
-            repeat {
-                let again = try await scene.run(node, "bascule-certificates", "reissue")
-                #expect(again.status == 0, "\(again.all)")
-                renewed += 1
-            } while ContinuousClock.now < end
-            let ended = try await eventually(within: 60) {
-                try await scene.run(node, "systemctl", "is-active", "load").text.contains("inactive")
-            }
-            let counted = try await scene.shell(node, "cat /tmp/load.* | sort | uniq -c | tr -s ' '")
-            #expect(ended && counted.contains(" 200 0"), "\(counted)")
-            #expect(counted.split(separator: "\n").count == 1, "\(renewed) renewals: \(counted)")
+            async let load = scene.run(node, "python3", "/root/load.py", "\(seconds)")
+            async let again = scene.run(node, "bascule-certificates", "reissue")
+            try scene.write("shop/server.py", Self.server + "# another release\n")
+            let released = try await scene.bascule("apply", "--yes")
+            #expect(released.status == 0 && released.text.contains("update app shop"), "\(released.all)")
+            let renewed = try await again
+            #expect(renewed.status == 0, "\(renewed.all)")
+            let counted = try await load.text
+            #expect(counted.hasSuffix(" failed: {}\n"), "\(counted)")
+            #expect((Int(counted.prefix { $0.isNumber }) ?? 0) > 100, "\(counted)")
             let after = try await serial(node)
             #expect(after != before && after.contains("Pebble Intermediate"))
             #expect(
@@ -286,14 +245,36 @@ extension OnNodes {
             return "fleet.yaml"
         }
 
+        /// Customers who repeat no request: `load.py SECONDS` says how many were answered, and what failed.
         private static let load = """
-            end=$(($(date +%s) + $1))
-            for number in 1 2 3 4 5 6; do
-                while [ $(date +%s) -lt $end ]; do
-                    curl -sk -m 10 --http1.1 -o /dev/null -w '%{http_code} %{exitcode} %{errormsg}\\n' --resolve shop.example:443:127.0.0.1 https://shop.example/ >> /tmp/load.$number
-                done &
-            done
-            wait
+            import collections, http.client, socket, ssl, sys, threading, time
+            end = time.time() + int(sys.argv[1])
+            context = ssl._create_unverified_context()
+            good, failed = collections.Counter(), collections.Counter()
+            def connect():
+                way = http.client.HTTPSConnection("shop.example", timeout=20)
+                way.sock = context.wrap_socket(socket.create_connection(("127.0.0.1", 443), 20), server_hostname="shop.example")
+                return way
+            def customer(keeps, turn):
+                way = connect()
+                while time.time() < end:
+                    turn += 1
+                    try:
+                        if not keeps or way.sock is None:
+                            way.close()
+                            way = connect()
+                        way.request(("GET", "POST")[turn % 2], "/buy", b"x" * 5000 if turn % 2 else None)
+                        answer = way.getresponse()
+                        answer.read()
+                        (good if answer.status == 200 else failed)[str(answer.status)] += 1
+                    except Exception as error:
+                        failed[("kept " if keeps else "fresh ") + repr(error)] += 1
+                        way = connect()
+                    time.sleep(0.01)
+            crowd = [threading.Thread(target=customer, args=(number < 6, number)) for number in range(8)]
+            for one in crowd: one.start()
+            for one in crowd: one.join()
+            print(sum(good.values()), "failed:", dict(failed))
 
             """
     }

@@ -99,6 +99,25 @@ import Testing
         }
     }
 
+    @Test func anInstanceIsPassedOverByAFlag() throws {
+        let text = try folder.compile(fleet("nginx: {}", app: ", instances: 2")).text(Self.site)
+        let line = "if (-f /etc/nginx/bascule/drained-shop-3001) { set $bascule_upstream bascule_shop_without_3001; }"
+        #expect(text.components(separatedBy: line).count == 3, "for customers and for the inner listener")
+        #expect(try !folder.compile(fleet("nginx: {}")).text(Self.site).contains("drained"), "nobody stands in")
+        let own = try CatalogueFolder(["templates/nginx-site.conf": "server { server_name {{domains}}; }\n"])
+        #expect(try own.error(fleet("nginx: {}", app: ", instances: 2"))?.code == .catalogueTemplate)
+        #expect(try own.error(fleet("nginx: {}")) == nil)
+    }
+
+    @Test func anAuthoritysPairIsReadAtEachHandshake() throws {
+        let pair = "ssl_certificate /etc/nginx/bascule/tls/shop.pem$bascule_now;"
+        let compiled = try folder.compile(fleet("nginx: {}, certificates: {}"))
+        #expect(compiled.text(Self.site).contains(pair))
+        #expect(compiled.text("/usr/local/sbin/bascule-certificates").contains("chgrp www-data"))
+        #expect(!compiled.text("/usr/local/sbin/bascule-certificates").contains("systemctl reload"))
+        #expect(try !folder.compile(fleet("nginx: {}")).text(Self.site).contains("$bascule_now"))
+    }
+
     @Test func loginPathHasALimitOfItsOwn() throws {
         let compiled = try folder.compile(fleet("nginx: {}", app: ", login: {path: \"/api/login?next=1\"}"))
         #expect(compiled.text(Self.site).contains("location = /api/login {"))
@@ -141,7 +160,7 @@ import Testing
         #expect(ini.contains("server = https://acme-v02.api.letsencrypt.org/directory"))
         #expect(compiled.find("package:python3-certbot-dns-rfc2136") == nil)
         let site = compiled.text(Self.site)
-        #expect(site.contains("ssl_certificate /etc/nginx/bascule/tls/shop.pem;"))
+        #expect(site.contains("ssl_certificate /etc/nginx/bascule/tls/shop.pem$bascule_now;"))
         #expect(site.components(separatedBy: "location ^~ /.well-known/acme-challenge/").count == 3)
         #expect(compiled.text("/usr/local/sbin/bascule-certificates").contains("REQUESTS_CA_BUNDLE"))
         let nginx = try #require(compiled.find("unit:nginx.service"))

@@ -30,10 +30,9 @@ enum AppKeeper {
             return status.startBegan > changed
         }
         let healthy = upToDate.filter { HealthProbe.check(port: $0, path: spec.healthPath, seconds: 1) == nil }
-        let text = try spec.upstreamFile.flatMap { try AtomicFile.read($0) }.map { String(decoding: $0, as: UTF8.self) }
         return AppObserved(
             current: release, upToDate: upToDate, healthy: healthy,
-            upstreamPorts: text.map(NginxUpstream.ports(in:)) ?? [],
+            upstreamPorts: try NginxUpstream(spec: spec, context: context).observe(),
             releasedBy: state?.token.flatMap { $0.release == release ? $0.token : nil })
     }
 

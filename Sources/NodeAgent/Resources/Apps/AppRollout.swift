@@ -24,7 +24,7 @@ struct AppRollout {
             let outcome = try Systemctl.attempt(["restart", "--"] + units)
             guard outcome.status == 0 else { throw Systemctl.failure(units.first ?? spec.unit, "start", outcome) }
             for port in spec.ports { try gate(port, release) }
-            try upstream.write(spec.ports)
+            try upstream.passOver(nil)
         } catch {
             let cause = describe(error)
             _ = try? Systemctl.attempt(["disable", "--now", "--"] + units)
@@ -59,13 +59,12 @@ struct AppRollout {
                 switched.append(port)
                 try replace(port, release)
             }
-            try upstream.write(spec.ports)
+            try upstream.passOver(nil)
         } catch {
             let cause = describe(error)
             guard previous != release else {
                 // There is no older state to return to: the healthy instances go on serving.
-                let serving = spec.ports.filter { !switched.suffix(1).contains($0) }
-                try? upstream.write(serving)
+                try? upstream.passOver(switched.last)
                 throw BasculeError(
                     .unhealthy, "An instance of \(spec.app) did not become healthy again", at: .thing(spec.app),
                     cause: cause, hint: "the other instances go on serving")
@@ -83,12 +82,14 @@ struct AppRollout {
         }
     }
 
-    /// One instance: out of the proxy, its requests ended, restarted, healthy. The next write puts it back.
+    /// One instance: passed over, its requests ended, restarted, healthy. The next call puts it back.
     private func replace(_ port: Int, _ release: String) throws {
-        let others = spec.ports.filter { $0 != port }
-        try upstream.write(others)
-        if others.isEmpty { context.progress("\(spec.app) has one instance: it does not answer while it restarts") }
-        if !others.isEmpty { drain(port) }
+        try upstream.passOver(port)
+        if spec.ports.count > 1 {
+            drain(port)
+        } else {
+            context.progress("\(spec.app) has one instance: it does not answer while it restarts")
+        }
         let unit = AppKeeper.unit(spec, port)
         context.progress("restart \(unit)")
         _ = try Systemctl.attempt(["reset-failed", "--", unit])
@@ -136,7 +137,7 @@ struct AppRollout {
             try AtomicFile.link(AppKeeper.link(spec.root), to: "releases/\(previous)")
             // The one that failed first: it takes no requests anyway.
             for port in switched.reversed() { try replace(port, previous) }
-            try upstream.write(spec.ports)
+            try upstream.passOver(nil)
             return nil
         } catch {
             return describe(error)

@@ -115,6 +115,8 @@ extension Compilation {
             "bascule-certificates",
             [
                 "unit": .text(server.unit), "live": .text(live), "group": .text(group),
+                // Nginx reads the pair at each handshake.
+                "reloads": .flag(server.unit != "nginx.service"),
                 "hasBundle": .flag(service.caBundle != nil), "dnsServer": .text(server.address),
                 "dnsPort": .integer(server.port),
             ])

@@ -40,7 +40,9 @@ extension Compilation {
         for path in [Self.nginxFolder, "\(Self.nginxFolder)/pages", "\(Self.nginxFolder)/pages/.bascule"] {
             try add(.directory(DirectorySpec(path)), on: node, origin: origin)
         }
-        let tls = DirectorySpec("\(Self.nginxFolder)/tls", permissions: Permissions(mode: 0o700))
+        // The workers read the pairs of an authority themselves, at each handshake.
+        let tls = DirectorySpec(
+            "\(Self.nginxFolder)/tls", permissions: Permissions(owner: "root", group: "www-data", mode: 0o750))
         try add(.directory(tls), on: node, origin: origin)
         for page in ["maintenance", "unavailable"] {
             let file = FileSpec(
@@ -70,7 +72,7 @@ extension Compilation {
             try add(.file(FileSpec(path, content)), on: node, origin: origin)
             parts.watched.append(path)
         }
-        parts.needed += try placeCertificates(on: node, server: "nginx", group: "root")
+        parts.needed += try placeCertificates(on: node, server: "nginx", group: "www-data")
         let isHomeServed = apps.contains { $0.1.files.values.contains { $0.folder.hasPrefix("/home/") } }
         let hardening = try render(
             "nginx-hardening.conf", ["protectHome": .text(isHomeServed ? "read-only" : "true")])

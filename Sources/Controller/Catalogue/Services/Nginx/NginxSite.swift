@@ -9,6 +9,13 @@ extension Compilation {
         let origin = "app \(name)"
         let log = "/var/log/nginx/bascule-\(name).access.json"
         let path = "/etc/nginx/sites-available/bascule-\(name).conf"
+        let site = try render("nginx-site.conf", siteVariables(name, app, service, log: log, on: node))
+        if let port = AppRuntime.ports(app).dropFirst().first, !site.display.contains("drained-\(name)-\(port)") {
+            throw BasculeError(
+                .catalogueTemplate, "the template nginx-site.conf passes over no instance that is being replaced",
+                at: place("apps.\(name)"),
+                hint: "keep the lines of {{#drains}} that the built-in template has")
+        }
         let link = Resource.symlink(SymlinkSpec("/etc/nginx/sites-enabled/bascule-\(name).conf", target: path))
         let files: [(String, Content)] = [
             (
@@ -26,7 +33,7 @@ extension Compilation {
                         "hideHSTS": .flag(service.hsts == .afterWatch && hstsSeconds(service.hsts) == nil),
                     ])
             ),
-            (path, try render("nginx-site.conf", siteVariables(name, app, service, log: log, on: node))),
+            (path, site),
         ]
         for (path, content) in files {
             let file = Resource.file(FileSpec(path, content))
@@ -71,6 +78,8 @@ extension Compilation {
             "filesBurst": .integer((limit?.burst ?? 0) * 5),
             "connectionLimit": service.connectionLimit.map { .list([.integer($0)]) } ?? false,
             "login": login.map { .map(["path": .text(String($0.path)), "burst": .integer($0.burst)]) } ?? false,
+            "renews": .flag(fleet.services.certificates != nil),
+            "drains": .list(AppRuntime.ports(app).count > 1 ? AppRuntime.ports(app).map { .integer($0) } : []),
             "challenges": asksOverHTTP ? .list([.text(Self.challengeFolder)]) : false,
             "folders": .list(
                 app.files.sorted { $0.key < $1.key }.map { url, folder in
