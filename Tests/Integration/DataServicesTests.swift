@@ -40,6 +40,7 @@ extension OnNodes {
                 try await expectReplacementWithoutErrors(scene, image)
                 try await expectDriftIsMended(scene)
                 try await expectComparison(scene)
+                try await expectAnotherVersionIsRefused(scene, image)
             }
         }
 
@@ -187,6 +188,19 @@ extension OnNodes {
                 try await scene.shell("a", "redis-cli -p 6379 --user eve -a x ping 2>&1 || true").contains("WRONGPASS"))
             let again = try await scene.bascule("apply", "--yes")
             #expect(again.status == 0 && again.text.contains("Nothing to do"), "\(again.all)")
+        }
+
+        /// A new, empty cluster beside the data would be what every app then sees.
+        private func expectAnotherVersionIsRefused(_ scene: Scene, _ image: String) async throws {
+            let before = try await scene.shell("a", "pg_lsclusters -h; cat /etc/apt/sources.list.d/*")
+            try scene.fleet(fleet(image).replacing("postgresql: {", with: "postgresql: {version: 16, "))
+            for words in [["plan"], ["apply", "--yes"]] {
+                let refused = try await scene.bascule(words, environment: [:])
+                #expect(refused.status == 1 && refused.all.contains("[catalogue-cluster]"), "\(refused.all)")
+                #expect(refused.all.contains("fleet.yaml:5:16"), "where the version stands: \(refused.all)")
+                #expect(refused.all.contains("/main") && refused.all.contains("upgrade"), "\(refused.all)")
+            }
+            #expect(try await scene.shell("a", "pg_lsclusters -h; cat /etc/apt/sources.list.d/*") == before)
         }
     }
 }

@@ -23,4 +23,6 @@ extension ErrorCode {
     package static let cataloguePooling: ErrorCode = "catalogue-pooling"
     /// A queue on an instance that may drop its jobs.
     package static let catalogueEviction: ErrorCode = "catalogue-eviction"
+    /// The node holds data of another version of a server, which the declared one cannot read.
+    package static let catalogueCluster: ErrorCode = "catalogue-cluster"
 }

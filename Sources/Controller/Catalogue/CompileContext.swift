@@ -69,6 +69,8 @@ package enum DebianRelease: String, Sendable, Hashable, CaseIterable {
     var nodejs: Int { self == .bookworm ? 18 : 20 }
     /// SIGTERM lets PgBouncer's clients go by themselves from 1.23 on, so that an old process may end beside a new one.
     var pgbouncerDrains: Bool { self == .trixie }
+    /// Docker's command came apart from its daemon in trixie.
+    var docker: [String] { ["docker.io", "docker-compose"] + (self == .trixie ? ["docker-cli"] : []) }
     /// pgvector is packaged from trixie on.
     var hasPgVector: Bool { self == .trixie }
 }

@@ -26,7 +26,7 @@ struct MailCommand: AsyncParsableCommand {
         var resolver: String?
         @Option(
             help: ArgumentHelp(
-                "A mail server that the node should reach. A large receiver's, or the relay, if not given.",
+                "A mail server that the node should reach. A large receiver's if not given, or none with a relay.",
                 valueName: "host[:port]"))
         var egress: String?
 

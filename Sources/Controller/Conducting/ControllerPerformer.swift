@@ -1,3 +1,5 @@
+import BasculeCatalogue
+import BasculeCrypto
 import BasculeExecution
 import BasculeFleet
 import BasculeModel
@@ -53,6 +55,9 @@ struct ControllerPerformer: StepPerformer {
                 throw BasculeError(.protocolViolation, "the agent answered something else than facts")
             }
             try session.store.save(facts, of: node)
+            try Catalogue.checkCluster(
+                node, facts,
+                CompileContext(fleet: session.fleet, positions: session.positions, digest: { Digest(of: $0) }))
             return StepResult(.done, "\(facts.systemName), \(facts.processors) CPUs, \(facts.memory.bytesText)")
         case .converge, .data, .migrate:
             throw BasculeError(.defect, "\(step.title) is an agent's to do")

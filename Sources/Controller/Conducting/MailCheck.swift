@@ -7,7 +7,7 @@ import Foundation
 /// One thing that must be right for the fleet's mail to arrive.
 package struct MailFinding: Encodable, Sendable, Equatable {
     package enum Status: String, Encodable, Sendable { case right, missing, wrong, unknown }
-    /// A record's kind, or `submission`, `egress`.
+    /// A record's kind, or `submission`, `relay`, `egress`.
     package var check: String
     package var name: String
     package var type: String?
@@ -33,7 +33,8 @@ package struct MailCheck: Sendable {
 
     /// - Parameters:
     ///   - resolver: `NODE`, `ADDRESS` or `ADDRESS:PORT`; nil: this machine's own.
-    ///   - egress: `HOST` or `HOST:PORT`, a mail server that the node should reach; nil: a large receiver's, or the relay.
+    ///   - egress: `HOST` or `HOST:PORT`, a mail server that the node should reach; nil: a large receiver's, unless a relay
+    ///     takes all mail.
     package init(session: FleetSession, publish: Bool, resolver: String?, egress: String?) {
         (self.session, self.publish, self.resolver, self.egress) = (session, publish, resolver, egress)
     }
@@ -58,7 +59,8 @@ package struct MailCheck: Sendable {
             findings.append(finding)
             try say(finding)
         }
-        for finding in [await submission(endpoint), await egress(mail, endpoint)] {
+        for finding in [await submission(endpoint), await relay(mail, endpoint), await egress(mail, endpoint)] {
+            guard let finding else { continue }
             findings.append(finding)
             try say(finding)
         }
@@ -124,13 +126,14 @@ package struct MailCheck: Sendable {
             mail.domain == known.zone || mail.domain.hasSuffix(".\(known.zone)")
         {
             var own = Mail.DNS()
-            (own.zone, own.server, own.port, own.tsig) = (known.zone, known.server, known.port, known.tsig)
+            (own.zone, own.server) = (known.zone, known.server)
             dns = own
         }
         guard let dns else { return nil }
-        let key = try TSIGKey(text: try session.secret(dns.tsig, .given))
+        let key = try TSIGKey(text: try session.secret(dns.server.tsig, .given))
         return MailDNS.Primary(
-            zone: dns.zone, server: try await client("\(dns.server)", addresses, port: UInt16(clamping: dns.port)),
+            zone: dns.zone,
+            server: try await client(dns.server.host, addresses, port: UInt16(clamping: dns.server.port)),
             key: key, ttl: Int(dns.ttl.components.seconds))
     }
 
@@ -164,7 +167,7 @@ package struct MailCheck: Sendable {
 
     // MARK: - On the node
 
-    private func submission(_ endpoint: MailEndpoint) async -> MailFinding {
+    private func submission(_ endpoint: MailEndpoint) async -> MailFinding? {
         var finding = MailFinding(
             check: "submission", name: "\(endpoint.node)", status: .unknown,
             hint: "bascule status \(endpoint.node); the node's journal of postfix and opendkim says why")
@@ -172,14 +175,25 @@ package struct MailCheck: Sendable {
         return finding
     }
 
-    private func egress(_ mail: Mail, _ endpoint: MailEndpoint) async -> MailFinding {
-        let target = egress ?? mail.relay.map { "\($0.host):\($0.port)" } ?? "gmail-smtp-in.l.google.com:25"
-        let (host, port) = Self.split(target, port: 25)
+    /// Whether the relay's certificate is right, it takes the login, and would take mail; nil where there is none.
+    private func relay(_ mail: Mail, _ endpoint: MailEndpoint) async -> MailFinding? {
+        guard let relay = mail.relay else { return nil }
+        let login =
+            relay.password.map { "bascule secret set \($0), then bascule apply, where the login is wrong; " } ?? ""
+        var finding = MailFinding(
+            check: "relay", name: "\(relay.host):\(relay.port)", status: .unknown,
+            hint: login + "until it is right, mail waits in the queue, at most as long as limits.queueLifetime says")
+        await ask(endpoint.node, [MailPrograms.probe, "relay", relay.host, "\(relay.port)"], &finding)
+        return finding
+    }
+
+    /// What a node reaches by itself; with a relay only where somebody asks.
+    private func egress(_ mail: Mail, _ endpoint: MailEndpoint) async -> MailFinding? {
+        guard egress != nil || mail.relay == nil else { return nil }
+        let (host, port) = Self.split(egress ?? "gmail-smtp-in.l.google.com:25", port: 25)
         var finding = MailFinding(
             check: "egress", name: "\(host):\(port)", status: .unknown,
-            hint: mail.relay == nil
-                ? "ask the provider to open port 25 outward, or declare services.mail.relay"
-                : "is the relay's name and port right, and does the provider let port \(port) out?")
+            hint: "ask the provider to open port \(port) outward, or declare services.mail.relay")
         // Once may be a receiver's whim.
         for _ in 0..<3 where finding.status != .right {
             await ask(endpoint.node, [MailPrograms.probe, "egress", host, "\(port)"], &finding)

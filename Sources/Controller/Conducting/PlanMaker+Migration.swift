@@ -53,9 +53,9 @@ extension PlanMaker {
     /// conductor then takes what it finds.
     private func presentRecords(_ addresses: [NodeName: String]) async -> [String: [String]] {
         guard let dns = session.fleet.migration?.dns else { return [:] }
-        let host = addresses[NodeName(dns.server)] ?? dns.server
+        let host = addresses[NodeName(dns.server.host)] ?? dns.server.host
         guard let server = IPAddress(host) else { return [:] }
-        let client = DNSClient(server: server, port: UInt16(dns.port))
+        let client = DNSClient(server: server, port: UInt16(dns.server.port))
         return await Task.detached {
             var found: [String: [String]] = [:]
             for name in dns.records.keys {

@@ -71,6 +71,7 @@ package struct PlanMaker: Sendable {
                     node: node, desired: compiled.resources[node] ?? [], observations: seen,
                     confirmWithin: fleet.caps.unconfirmed / .seconds(1)
                 ).plan()
+                try await checkCluster(node, result.steps, context)
                 steps += result.steps.map { step in
                     var copy = step
                     if let arrival { copy.requires.append(arrival) }
@@ -193,6 +194,23 @@ package struct PlanMaker: Sendable {
         // What the agent did by itself is not the plan's business: a plan does not fail for it.
         try? await session.collectEvents(node)
         return seen
+    }
+
+    /// Where something of PostgreSQL is to change the node is asked anew what data it holds: it may be another version's.
+    private func checkCluster(_ node: NodeName, _ steps: [Step], _ context: CompileContext) async throws {
+        guard session.fleet.services.postgresql != nil, try session.isBootstrapped(node),
+            steps.contains(where: { Self.touchesPostgres($0) })
+        else { return }
+        guard case .facts(let facts) = try await session.link(node).ask(.facts) else {
+            throw BasculeError(.protocolViolation, "the agent answered something else than facts")
+        }
+        try session.store.save(facts, of: node)
+        try Catalogue.checkCluster(node, facts, context)
+    }
+
+    private static func touchesPostgres(_ step: Step) -> Bool {
+        guard case .converge(let items) = step.action else { return false }
+        return items.contains { $0.desired.origin.contains("service postgresql") }
     }
 
     /// A node that is not there, or has no agent, is planned: creating and bootstrapping it are steps.

@@ -115,8 +115,8 @@ extension MigrationPlanner {
                     }
                 changes.append(
                     DNSChange(
-                        zone: dns.zone, server: try resolve(dns.server), port: dns.port, tsig: dns.tsig, name: name,
-                        type: type,
+                        zone: dns.zone, server: try resolve(dns.server.host), port: dns.server.port,
+                        tsig: dns.server.tsig, name: name, type: type,
                         from: context.records["\(name)/\(type)"] ?? [], to: [address], ttl: Int(dns.ttl.seconds)))
             }
         }

@@ -31,13 +31,16 @@ package struct NodeFacts: Hashable, Codable, Sendable {
     package var uptime: Double
     /// The node's own clock, seconds since 1970: compare it with the controller's.
     package var clock: Double
+    /// PostgreSQL's clusters; nil from an agent that does not tell.
+    package var postgresClusters: [PostgresCluster]?
 
     package init(
         hostname: String, machineID: String, system: String, systemVersion: String, codename: String,
         systemName: String,
         kernel: String, architecture: String, processors: Int, memory: Int64, memoryAvailable: Int64, disks: [Disk],
         addresses: [String], defaultInterface: String?, services: [String]?, packageCount: Int,
-        packages: [String: String], bootID: String, uptime: Double, clock: Double
+        packages: [String: String], bootID: String, uptime: Double, clock: Double,
+        postgresClusters: [PostgresCluster]? = nil
     ) {
         (self.hostname, self.machineID, self.system) = (hostname, machineID, system)
         (self.systemVersion, self.codename, self.systemName) = (systemVersion, codename, systemName)
@@ -45,7 +48,22 @@ package struct NodeFacts: Hashable, Codable, Sendable {
         (self.memory, self.memoryAvailable, self.disks) = (memory, memoryAvailable, disks)
         (self.addresses, self.defaultInterface, self.services) = (addresses, defaultInterface, services)
         (self.packageCount, self.packages, self.bootID) = (packageCount, packages, bootID)
-        (self.uptime, self.clock) = (uptime, clock)
+        (self.uptime, self.clock, self.postgresClusters) = (uptime, clock, postgresClusters)
+    }
+
+    /// A folder of databases, as Debian's tools lay them out.
+    package struct PostgresCluster: Hashable, Codable, Sendable {
+        /// The major version that made it.
+        package var version: Int
+        /// `main` unless somebody named it.
+        package var name: String
+        package var folder: String
+        /// Somebody made a database or a table in it.
+        package var holdsData: Bool
+
+        package init(version: Int, name: String, folder: String, holdsData: Bool) {
+            (self.version, self.name, self.folder, self.holdsData) = (version, name, folder, holdsData)
+        }
     }
 
     /// A mounted file system that holds data; sizes in bytes.

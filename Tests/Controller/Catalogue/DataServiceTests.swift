@@ -1,3 +1,4 @@
+import BasculeCrypto
 import BasculeFleet
 import BasculeModel
 import Testing
@@ -41,9 +42,12 @@ import Testing
         #expect(it.reservedMiB * 3 < memory >> 19 || memory < 2 << 30, "\(it.reservedMiB)")
     }
 
-    @Test(arguments: [("16MB", 16384), ("4kB", 4), ("1 GB", 1 << 20), ("64", nil), ("x", nil), ("", nil)])
+    @Test(arguments: [
+        ("16MB", 16384), ("4kB", 4), ("1 GB", 1 << 20), ("64", 64), ("1.5MB", 1536), ("2048B", 2), ("1TB", 1 << 30),
+        ("999999999999TB", 1 << 32), ("x", nil), ("", nil), ("-1", nil), ("64mb", nil),
+    ])
     func declaredMemoryIsRead(_ text: String, _ expected: Int?) {
-        #expect(PostgreSQLTuning.kibibytes(text) == expected)
+        #expect(PostgreSQLTuning.kibibytes(text, unit: 1) == expected)
     }
 
     @Test func declaredSettingsCountInTheShare() {
@@ -53,6 +57,79 @@ import Testing
             settings: ["shared_buffers": "512MB", "max_connections": "40", "work_mem": "8MB"])
         #expect(own.maxConnections == 40 && own.sharedBuffersMiB == 512 && own.workMemKiB == 8192)
         #expect(plain.reservedMiB - own.reservedMiB == 512 + 60 * 3 + 5 * 2 * plain.workMemKiB / 1024 - 5 * 2 * 8)
+    }
+
+    /// Each of them alone, by what it adds to or takes from the share of a node of 4 GiB with 2 processors: 1024 MiB of
+    /// buffers, 256 and 3 × 85 of maintenance, 5 × 2 × 10,485 KiB, 100 × 3 MiB.
+    @Test(arguments: [
+        ("shared_buffers", "2GB", 1024 - 34), ("shared_buffers", "65536", -512 + 17),
+        ("Shared_Buffers", "2GB", 1024 - 34),
+        ("maintenance_work_mem", "1GB", 768 + 3 * (341 - 85)), ("maintenance_work_mem", "65536", -192 - 3 * (85 - 32)),
+        ("autovacuum_work_mem", "512MB", 3 * (512 - 85)), ("autovacuum_work_mem", "-1", 3 * (256 - 85)),
+        ("autovacuum_max_workers", "6", 3 * 85), ("work_mem", "64MB", 640 - 102), ("work_mem", "nonsense", 0),
+        ("max_connections", "300", 600 - 102 + 40), ("random_page_cost", "2", 0),
+    ])
+    func eachSettingCountsInTheShare(_ name: String, _ value: String, _ difference: Int) {
+        let plain = PostgreSQLTuning(memory: 4 << 30, cpus: 2, pools: nil)
+        let own = PostgreSQLTuning(memory: 4 << 30, cpus: 2, pools: nil, settings: [name: value])
+        #expect(own.reservedMiB - plain.reservedMiB == difference)
+    }
+
+    // MARK: - Another version's data
+
+    private func facts(_ clusters: [NodeFacts.PostgresCluster]?, _ codename: String = "bookworm") -> NodeFacts {
+        NodeFacts(
+            hostname: "h", machineID: "m", system: "debian", systemVersion: "12", codename: codename,
+            systemName: "Debian", kernel: "6.1", architecture: "x86_64", processors: 2, memory: 4 << 30,
+            memoryAvailable: 1, disks: [], addresses: [], defaultInterface: nil, services: nil, packageCount: 0,
+            packages: [:], bootID: "b", uptime: 1, clock: 1, postgresClusters: clusters)
+    }
+
+    private func cluster(_ version: Int, _ name: String = "main", holdsData: Bool = true) -> NodeFacts.PostgresCluster {
+        .init(version: version, name: name, folder: "/var/lib/postgresql/\(version)/\(name)", holdsData: holdsData)
+    }
+
+    private func refusal(
+        _ keys: String, _ clusters: [NodeFacts.PostgresCluster]?, _ codename: String = "bookworm"
+    ) throws -> BasculeError? {
+        let folder = try CatalogueFolder()
+        let parsed = try FleetFile.parse(text: fleet("postgresql: {\(keys)}"), path: folder.path + "/fleet.yaml")
+        let context = CompileContext(fleet: parsed.fleet, positions: parsed.positions, digest: { Digest(of: $0) })
+        do {
+            try Catalogue.checkCluster("vps1", facts(clusters, codename), context)
+            // Nobody's business on a node without the role.
+            try Catalogue.checkCluster("vps2", facts([cluster(9)]), context)
+            return nil
+        } catch { return error as? BasculeError }
+    }
+
+    @Test func anotherVersionBesideDataIsRefused() throws {
+        for keys in ["version: 16", "version: 17"] {
+            let error = try #require(try refusal(keys, [cluster(15)]))
+            #expect(error.code == .catalogueCluster && error.message.contains("PostgreSQL 15"), "\(error)")
+            #expect(error.cause?.contains("/var/lib/postgresql/15/main") == true)
+            #expect(error.hint?.contains("version: 15") == true && error.hint?.contains("docs/services") == true)
+            guard case .file(_, let line, let column) = error.place else {
+                Issue.record("no place: \(error)")
+                continue
+            }
+            #expect(line == 4 && column == 25, "where the version stands, not \(line):\(column)")
+        }
+        // Nothing declared, and the distribution was upgraded underneath.
+        let moved = try #require(try refusal("", [cluster(15)], "trixie"))
+        #expect(moved.message.contains("version 17") && line(moved) == 4, "\(moved)")
+        // Backwards, and with the new cluster there already but empty.
+        #expect(try refusal("version: 15", [cluster(17)])?.message.contains("PostgreSQL 17") == true)
+        #expect(try refusal("version: 17", [cluster(15), cluster(17, holdsData: false)]) != nil)
+    }
+
+    @Test func dataOfTheDeclaredVersionAndNoDataAreLeftAlone() throws {
+        #expect(try refusal("", []) == nil)
+        #expect(try refusal("version: 17", nil) == nil, "an agent that does not tell")
+        #expect(try refusal("", [cluster(15)]) == nil)
+        #expect(try refusal("version: 16", [cluster(15, holdsData: false)]) == nil)
+        #expect(try refusal("version: 16", [cluster(15, "other")]) == nil, "somebody's own")
+        #expect(try refusal("version: 17", [cluster(15), cluster(17)]) == nil, "moved; the old one is kept a while")
     }
 
     @Test func turningDisksArePlannedOtherwise() throws {

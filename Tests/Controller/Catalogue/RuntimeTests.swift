@@ -31,7 +31,7 @@ import Testing
 
     @Test(arguments: [
         ("systemd", 4, [3000, 3001, 3002, 3003], 4 * 256), ("pm2", 4, [3000, 3001], 4 * 256 + 128),
-        ("pm2", 1, [3000], 256 + 64), ("docker", 2, [3000, 3001], 512),
+        ("pm2", 1, [3000], 256 + 64), ("docker", 2, [3000, 3001], 2 * (256 + 48)),
     ])
     func portsAndMemory(_ runtime: String, _ instances: Int, _ ports: [Int], _ mebibytes: Int) throws {
         let compiled = try CatalogueFolder().compile(

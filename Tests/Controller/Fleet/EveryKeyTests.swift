@@ -45,7 +45,7 @@ import Testing
         #expect(services.nginx?.gzip == .dynamic && services.nginx?.hsts == .always(.seconds(31_536_000)))
         #expect(services.nginx?.cdn == .networks(["192.0.2.0/24"]) && services.nginx?.connectionLimit == 50)
         #expect(services.nginx?.loginLimit?.rate.text == "6r/m" && services.nginx?.loginLimit?.burst == 3)
-        #expect(services.certificates?.challenge == .dns && services.certificates?.dns?.tsig == "ACMET")
+        #expect(services.certificates?.challenge == .dns && services.certificates?.dns?.server.tsig == "ACMET")
         #expect(services.nginx?.clientMaxBody.bytes == 25_000_000)
         #expect(services.monitoring?.serverErrors == Percentage(2.5) && services.monitoring?.webhook == "HOOK")
         #expect(services.monitoring?.mail?.password == "SMTP" && services.monitoring?.grafana?.port == 3901)

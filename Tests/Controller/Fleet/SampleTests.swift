@@ -103,7 +103,7 @@ import Testing
         #expect(files.user == "deploy" && files.host == "old.example")
         #expect(files.path == "/var/www/app/public/uploads" && files.to == "/srv/shop/uploads")
         #expect(migration.dns?.records["shop.example"]?.a == .node("vps1"))
-        #expect(migration.dns?.tsig == "TSIG")
+        #expect(migration.dns?.server.tsig == "TSIG")
         #expect(migration.dns?.ttl == .seconds(300))
         #expect(migration.window?.start == Date(timeIntervalSince1970: 1_796_526_000))
         #expect(migration.window?.length == .seconds(1800))

@@ -47,7 +47,10 @@ enum Samples {
         disks: [.init(mount: "/", type: "ext4", size: 1 << 40, free: 7)],
         addresses: ["203.0.113.10/24"], defaultInterface: nil, services: nil, packageCount: 3,
         packages: ["nginx": "1.22"], bootID: "b", uptime: 1,
-        clock: 1_700_000_000.25)
+        clock: 1_700_000_000.25,
+        postgresClusters: [
+            .init(version: 15, name: "main", folder: "/var/lib/postgresql/15/main", holdsData: true)
+        ])
     static let activity = AgentStatus.Activity(
         segment: "seg", plan: "plan", phase: .rehearseSmoke, running: ["x"], next: nil, stepsDone: 1, stepsTotal: 2,
         isCompensating: true,

@@ -25,7 +25,7 @@ extension Compilation {
                 }
             }
         }
-        if let tsig = migration.dns?.tsig { try note(tsig, .given) }
+        if let tsig = migration.dns?.server.tsig { try note(tsig, .given) }
     }
 
     /// Where fetched files will stand: the owner's, so that the app can go on writing there.

@@ -90,6 +90,7 @@ enum BuiltInTemplates {
         case "monitoring-rules-watch.yml": PackageResources.monitoring_rules_watch_yml
         case "monitoring-timer.timer": PackageResources.monitoring_timer_timer
         case "compose.yaml": PackageResources.compose_yaml
+        case "docker-daemon.json": PackageResources.docker_daemon_json
         case "ecosystem.config.js": PackageResources.ecosystem_config_js
         case "nginx-bascule.conf": PackageResources.nginx_bascule_conf
         case "nginx-hardening.conf": PackageResources.nginx_hardening_conf

@@ -75,6 +75,10 @@ extension FleetChecks {
             case .binding: break
             }
         }
+        // One that could not be read was told of already.
+        func note(_ name: SecretName?, _ path: String) {
+            if let name, !name.rawValue.isEmpty { note(.secret(name), path) }
+        }
         for (name, app) in fleet.apps {
             for (part, environment) in [("env", app.env), ("buildEnv", app.buildEnv)] {
                 for (variable, entry) in environment {
@@ -93,12 +97,15 @@ extension FleetChecks {
         }
         if let certificates = fleet.services.certificates {
             let path = "services.certificates"
-            if let dns = certificates.dns, !dns.tsig.rawValue.isEmpty { note(.secret(dns.tsig), "\(path).dns.tsig") }
-            if let account = certificates.account, !account.key.rawValue.isEmpty {
-                note(.secret(account.key), "\(path).account.key")
-            }
+            note(certificates.dns?.server.tsig, "\(path).dns.tsig")
+            note(certificates.account?.key, "\(path).account.key")
         }
-        if let tsig = fleet.migration?.dns?.tsig, !tsig.rawValue.isEmpty { note(.secret(tsig), "migration.dns.tsig") }
+        if let mail = fleet.services.mail {
+            note(mail.key, "services.mail.key")
+            note(mail.relay?.password, "services.mail.relay.password")
+            note(mail.dns?.server.tsig, "services.mail.dns.tsig")
+        }
+        note(fleet.migration?.dns?.server.tsig, "migration.dns.tsig")
         for use in uses where use.made {
             guard uses.contains(where: { !$0.made && $0.name == use.name }) else { continue }
             reader.error(

@@ -14,20 +14,16 @@ package struct Certificates: Sendable, Equatable {
     /// nil: dns-01 where a name server is known (here or in `migration.dns`) or a domain is a wildcard, else http-01.
     package var challenge: Challenge?
     /// Where dns-01 publishes; nil takes `migration.dns`.
-    package var dns: DNSServer?
+    package var dns: Publishing?
     /// A PEM file of the fleet's folder with the roots that the directory's own certificate leads to.
     package var caBundle: String?
     /// What an authority asks for that knows its customers beforehand (RFC 8555, 7.3.4).
     package var account: ExternalAccount?
     package init() {}
 
-    /// The primary name server, changed by RFC 2136.
-    package struct DNSServer: Sendable, Equatable {
-        /// An address, or a node.
-        package var server = ""
-        package var port = 53
-        /// Holds `[ALGORITHM:]NAME:BASE64`, as `dig -y` takes it.
-        package var tsig: SecretName = ""
+    /// Where dns-01 writes its records.
+    package struct Publishing: Sendable, Equatable {
+        package var server = NameServer()
         /// How long the authority's resolvers may take to see a change. Default 30 s.
         package var propagation: Duration = .seconds(30)
         package init() {}
@@ -67,14 +63,11 @@ extension Certificates: Declared {
     }
 }
 
-extension Certificates.DNSServer: Declared {
-    static var about: String { "The primary name server, changed by RFC 2136" }
-    static var fields: [Field<Certificates.DNSServer>] {
-        [
-            .key("server", \.server, .host, required: true, "An address, or a node"),
-            .key("port", \.port, .port, "Its port"),
-            .key("tsig", \.tsig, .secret, required: true, "Holds [ALGORITHM:]NAME:BASE64, as dig -y takes it"),
-            .key("propagation", \.propagation, .duration, "How long the authority may take to see a change"),
+extension Certificates.Publishing: Declared {
+    static var about: String { "Where dns-01 writes its records" }
+    static var fields: [Field<Certificates.Publishing>] {
+        NameServer.keys(in: \.server) + [
+            .key("propagation", \.propagation, .duration, "How long the authority may take to see a change")
         ]
     }
 }

@@ -79,12 +79,8 @@ package struct Mail: Sendable, Equatable {
 
     /// Where `bascule mail check --publish` writes the records.
     package struct DNS: Sendable, Equatable {
-        package enum Provider: String, Sendable, Hashable, CaseIterable { case rfc2136 }
         package var zone = ""
-        package var provider = Provider.rfc2136
-        package var server = ""
-        package var port = 53
-        package var tsig: SecretName = ""
+        package var server = NameServer()
         /// Default 1 h.
         package var ttl: Duration = .seconds(3600)
         package init() {}
@@ -163,16 +159,8 @@ extension Mail.Receive: Declared {
 extension Mail.DNS: Declared {
     static var about: String { "Where mail check --publish writes the records" }
     static var fields: [Field<Mail.DNS>] {
-        [
-            .key("zone", \.zone, .domain, required: true, "The zone that holds the domain"),
-            .key("provider", \.provider, .choice(), "How the zone is changed"),
-            .key(
-                "server", \.server, .host, required: true, "The primary name server: an address, a host name, or a node"
-            ),
-            .key("port", \.port, .port, "Its port"),
-            .key("tsig", \.tsig, .secret, required: true, "Holds [ALGORITHM:]NAME:BASE64, as dig -y takes it"),
-            .key("ttl", \.ttl, .duration, "The records' time to live"),
-        ]
+        [.key("zone", \.zone, .domain, required: true, "The zone that holds the domain")]
+            + NameServer.keys(in: \.server) + [.key("ttl", \.ttl, .duration, "The records' time to live")]
     }
 }
 

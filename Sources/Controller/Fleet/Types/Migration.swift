@@ -107,14 +107,8 @@ package struct FilesSource: Sendable, Equatable {
 
 /// How names move to the new side.
 package struct DNSSwitch: Sendable, Equatable {
-    package enum Provider: String, Sendable, Hashable, CaseIterable { case rfc2136 }
     package var zone = ""
-    package var provider = Provider.rfc2136
-    /// The primary name server: an address, a host name, or a node.
-    package var server = ""
-    package var port = 53
-    /// The secret holding `[ALGORITHM:]NAME:BASE64`, as `dig -y` takes it.
-    package var tsig: SecretName = ""
+    package var server = NameServer()
     /// What each name points to after the switch.
     package var records: [String: AddressRecords] = [:]
     /// Lowered to this before the switch. Default 300 s.

@@ -60,17 +60,12 @@ extension Codec where Value == Edge {
 extension DNSSwitch: Declared {
     static var about: String { "How names move to the new side" }
     static var fields: [Field<DNSSwitch>] {
-        [
-            .key("zone", \.zone, .domain, required: true, "The zone that holds the names"),
-            .key("provider", \.provider, .choice(), "How the zone is changed"),
-            .key(
-                "server", \.server, .host, required: true, "The primary name server: an address, a host name, or a node"
-            ),
-            .key("port", \.port, .port, "Its port"),
-            .key("tsig", \.tsig, .secret, required: true, "Holds [ALGORITHM:]NAME:BASE64, as dig -y takes it"),
-            .key("records", \.records, .map(.domainName, { $0 }, .object), "Each name's addresses after the switch"),
-            .key("ttl", \.ttl, .duration, "Lowered to this before the switch"),
-        ]
+        [.key("zone", \.zone, .domain, required: true, "The zone that holds the names")]
+            + NameServer.keys(in: \.server) + [
+                .key(
+                    "records", \.records, .map(.domainName, { $0 }, .object), "Each name's addresses after the switch"),
+                .key("ttl", \.ttl, .duration, "Lowered to this before the switch"),
+            ]
     }
 }
 

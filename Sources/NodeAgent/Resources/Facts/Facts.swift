@@ -32,7 +32,7 @@ package enum Facts {
             addresses: Interfaces.addresses(), defaultInterface: defaultInterface(text("/proc/net/route")),
             services: try? RunningServices.names(), packageCount: packages?.installedCount ?? 0, packages: versions,
             bootID: bootID(), uptime: trimmed("/proc/uptime").split(separator: " ").first.flatMap { Double($0) } ?? 0,
-            clock: Double(now.tv_sec) + Double(now.tv_nsec) / 1e9)
+            clock: Double(now.tv_sec) + Double(now.tv_nsec) / 1e9, postgresClusters: PostgresClusters.found())
     }
 
     private static func isPostgres(_ name: String) -> Bool {

@@ -76,10 +76,10 @@ extension Compilation {
         var files: [FileSpec] = []
         if challenge == .dns {
             let dns = try nameServer(service)
-            server.address = try certificateServer(dns.server)
-            (server.port, server.propagation) = (dns.port, Self.wholeSeconds(dns.propagation))
-            try note(dns.tsig, .given)
-            let key = Content.parts([.secret(dns.tsig), .text("\n")])
+            server.address = try certificateServer(dns.server.host)
+            (server.port, server.propagation) = (dns.server.port, Self.wholeSeconds(dns.propagation))
+            try note(dns.server.tsig, .given)
+            let key = Content.parts([.secret(dns.server.tsig), .text("\n")])
             files.append(FileSpec("\(folder)/tsig", key, permissions: Permissions(mode: 0o600)))
         } else if let app = apps.first(where: { $0.1.domains.contains { $0.hasPrefix("*.") } }) {
             throw BasculeError(
@@ -188,16 +188,16 @@ extension Compilation {
         reserve(64 << 20, for: "certificates", on: node, why: "certbot, twice a day: 64 MiB")
     }
 
-    private func nameServer(_ service: Certificates) throws -> Certificates.DNSServer {
+    private func nameServer(_ service: Certificates) throws -> Certificates.Publishing {
         if let own = service.dns { return own }
         guard let dns = fleet.migration?.dns else {
             throw BasculeError(
                 .invalidInput, "dns-01 needs a name server", at: place("services.certificates"),
                 hint: "add dns: {server: ADDRESS, tsig: !secret NAME}")
         }
-        var server = Certificates.DNSServer()
-        (server.server, server.port, server.tsig) = (dns.server, dns.port, dns.tsig)
-        return server
+        var own = Certificates.Publishing()
+        own.server = dns.server
+        return own
     }
 
     /// certbot takes the name server's address, no name.

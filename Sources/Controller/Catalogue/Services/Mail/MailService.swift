@@ -104,7 +104,12 @@ extension Compilation {
 
     private mutating func placeProbe(_ service: Mail, on node: NodeName) throws {
         let text = try render(
-            "mail-probe", ["hostname": .text(service.name), "sink": .text(Self.mailSink(service))])
+            "mail-probe",
+            [
+                "hostname": .text(service.name), "sink": .text(Self.mailSink(service)), "domain": .text(service.domain),
+                // In a Perl string of single quotes; neither has a quote or a backslash.
+                "admin": .text(service.admin), "relayLogin": .text(Self.relayLogin),
+            ])
         try add(
             .file(FileSpec(Self.mailProbe, text, permissions: Permissions(mode: 0o755))), on: node,
             origin: Self.mailOrigin)
@@ -157,6 +162,6 @@ extension Compilation {
 
 /// What stands on the mail node and may be called.
 package enum MailPrograms {
-    /// `deliver`, or `egress HOST PORT`; see the template mail-probe.
+    /// `deliver`, `egress HOST PORT` or `relay HOST PORT`; see the template mail-probe.
     package static let probe = "/usr/local/sbin/mail-probe"
 }
