@@ -69,17 +69,20 @@ cp "$run/$old/pgbouncer.ini" "$run/last.ini"
 listeners_of "$run/next.ini" > "$run/next.listeners"
 if listeners_of "$run/last.ini" | cmp -s - "$run/next.listeners"; then
     # The new process takes every socket over, clients' and servers', open transactions included (-R). Clients that use
-    # TLS connect again. The old one is suspended meanwhile; if the new one fails, it goes on (RESUME, which says no where
-    # nothing was suspended yet), and after a moment there is another attempt.
+    # TLS connect again. The old one is suspended meanwhile. A client in the middle of its login that waits for a server
+    # connection keeps it from getting there, and would be thrown out after suspend_timeout: so the new one, which has the
+    # sockets before it goes into the background and takes none over before that, gets a second or three; then the old one
+    # goes on (SIGUSR2 is RESUME: no console gets in meanwhile), and after a moment there is another attempt. The last one
+    # takes the time it needs.
     taken() { ended && alive "$old"; }
-    for attempt in 1 2 3 4 5; do
+    for patience in 1 1 1 1 1 3 3 3 3 60; do
         cp "$run/next.ini" "$run/$old/pgbouncer.ini"
-        if /usr/sbin/pgbouncer -d -R "$run/$old/pgbouncer.ini" && await taken; then
+        if timeout -s KILL $patience /usr/sbin/pgbouncer -d -R "$run/$old/pgbouncer.ini" && await taken; then
             lead_to "$old"
             exit
         fi
         cp "$run/last.ini" "$run/$old/pgbouncer.ini"
-        console RESUME || true
+        kill -USR2 "$process" || true
         sleep 0.3
     done
     exit 1
@@ -88,9 +91,9 @@ fi
 # and RESUME follows in any case; clients connect again.
 console PAUSE || true
 if ! begin "$((3 - old))"; then
-    console RESUME
+    kill -USR2 "$process"
     exit 1
 fi
-console RESUME || true
+kill -USR2 "$process" || true
 kill -INT "$process"
 {{/drains}}
