@@ -12,15 +12,7 @@ extension OnNodes {
         init() throws { scene = try #require(Scene.shared) }
 
         private func source(_ word: String, status: Int = 200) throws {
-            try scene.write(
-                "shop/server.pl",
-                """
-                use IO::Socket::INET;
-                my $s = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $ENV{PORT}, Listen => 9, ReuseAddr => 1) or die;
-                while (my $c = $s->accept) { while (my $l = <$c>) { last if $l =~ /^\\r?\\n$/ }
-                  print $c "HTTP/1.1 \(status) OK\\r\\nContent-Length: \(word.utf8.count)\\r\\nConnection: close\\r\\n\\r\\n\(word)"; close $c; }
-
-                """)
+            try scene.write("shop/server.pl", Sample.server(word, status: status))
         }
 
         /// A node that runs the first release, and a token for it.

@@ -167,6 +167,7 @@ import Testing
         file:/etc/redis/redis-durable.conf
         file:/etc/tmpfiles.d/bascule-nginx.conf
         file:/etc/redis/redis-durable.reload
+        file:/etc/redis/redis.conf
         file:/usr/local/lib/bascule/pgbouncer
         firewall:inbound
         package:logrotate
@@ -204,6 +205,7 @@ import Testing
         release:shop
         symlink:/etc/nginx/sites-enabled/bascule-shop.conf
         symlink:/etc/nginx/sites-enabled/default
+        sysctl:vm.overcommit_memory
         unit:bascule-shop@.service
         unit:nginx.service
         unit:pgbouncer.service

@@ -102,9 +102,9 @@ import Testing
 
     @Test func everyPartCanBeSwitchedOff() throws {
         let compiled = try CatalogueFolder().compile(
-            fleet("{bans: off, upgrades: off, time: off, swap: off, integrity: false}"))
+            fleet("{bans: off, upgrades: off, time: off, swap: off, integrity: false, accounting: false}"))
         let ids = compiled.resources["vps1"]?.map(\.id.rawValue) ?? []
-        for word in ["fail2ban", "unattended", "chrony", "swap.service", "aide", "debsums", "reboot"] {
+        for word in ["fail2ban", "unattended", "chrony", "swap.service", "aide", "debsums", "reboot", "acct"] {
             #expect(!ids.contains { $0.contains(word) }, "\(word)")
         }
     }
@@ -128,6 +128,19 @@ import Testing
         }
         #expect(value("vm.swappiness") == "5" && value("net.core.rmem_max") == "1")
         #expect(value("kernel.sysrq") == "0")
+    }
+
+    /// An app that is built on the node needs whatever compilers there are.
+    @Test(arguments: [("", "root"), ("build: [\"npm ci\"], ", "all")])
+    func compilersAreRootsUnlessAnAppIsBuilt(_ build: String, _ who: String) throws {
+        let app = "apps: {shop: {source: {path: ./shop}, \(build)start: node server.js, port: 3000}}"
+        let text = fleet("{}", more: app).replacing("[web]", with: "[app]")
+        let compiled = try CatalogueFolder(["shop/server.js": ""]).compile(text)
+        guard case .command(let spec)? = compiled.find("command:compilers")?.resource else {
+            Issue.record("no command")
+            return
+        }
+        #expect(spec.command.last == who && spec.unless.suffix(2) == [who, "check"])
     }
 
     @Test func theBaseSystemHasItsShareOfMemoryEverywhere() throws {

@@ -74,6 +74,7 @@ let everyKey = #"""
         swap: {size: 1GiB}
         journal: {size: 100MiB, keep: 7d}
         integrity: false
+        accounting: false
         banner: "private"
         idle: 10m
         kernel: {vm.swappiness: 5}

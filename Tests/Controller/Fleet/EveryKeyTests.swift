@@ -59,7 +59,7 @@ import Testing
         #expect(system.bans?.never == ["203.0.113.0/24"] && system.bans?.time == .seconds(7200))
         #expect(system.upgrades?.from == .all && system.upgrades?.reboot == "Mon,Thu 03:15")
         #expect(system.swap?.size == .gibibytes(1) && system.journal.keep == .seconds(7 * 86_400))
-        #expect(system.kernel == ["vm.swappiness": "5"] && !system.integrity)
+        #expect(system.kernel == ["vm.swappiness": "5"] && !system.integrity && !system.accounting)
     }
 
     @Test func appsTakeTheirValues() throws {

@@ -33,6 +33,7 @@ enum Sample {
     /// One of every other kind; those of PostgreSQL where the role database is.
     static let others = """
           - {on: all, group: crew, system: true}
+          - {on: all, group: spare, system: true}
           - {on: all, symlink: /srv/it/current, target: /srv/it/d0}
           - {on: all, timer: tick, schedule: "*-*-* 04:00:00", command: /bin/true}
           - {on: all, sysctl: net.ipv4.tcp_syncookies, value: "1"}
@@ -49,19 +50,34 @@ enum Sample {
 
         """
 
-    /// A node of each release; PostgreSQL on the newer one.
+    /// A node of each release; PostgreSQL, an app of two instances and a hardened system (without what takes long to
+    /// install) on the newer one.
     static let pair = """
         nodes:
           d12: {provider: lab, image: debian12}
           d13: {provider: lab, image: debian13}
         topologies:
-          single: {d12: [], d13: [database]}
+          single: {d12: [], d13: [database, app]}
         topology: single
         services:
           postgresql: {databases: {shop: {}}}
+          system: {bans: off, upgrades: off, time: off, integrity: false, accounting: false}
+        apps:
+          web: {source: {path: ./web}, instances: 2, start: perl server.pl, port: 3000, health: {path: /, timeout: 10s}, drain: 1s}
         resources:
 
         """
+
+    /// The smallest web server that Debian's own Perl makes: `web/server.pl`.
+    static func server(_ word: String = "hello", status: Int = 200) -> String {
+        """
+        use IO::Socket::INET;
+        my $s = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $ENV{PORT}, Listen => 9, ReuseAddr => 1) or die;
+        while (my $c = $s->accept) { while (my $l = <$c>) { last if $l =~ /^\\r?\\n$/ }
+          print $c "HTTP/1.1 \(status) OK\\r\\nContent-Length: \(word.utf8.count)\\r\\nConnection: close\\r\\n\\r\\n\(word)"; close $c; }
+
+        """
+    }
 
     /// Nodes of Debian 12 without a role.
     static func blank(_ names: String..., disk: String? = nil) -> String {

@@ -35,6 +35,17 @@ import Testing
             Observation.make(id, .file(seen)).digest != Observation.make(id, .file(FileObserved(type: .file))).digest)
     }
 
+    /// Other units' steps have systemd read its files again while this one's waits: no reason to refuse it.
+    @Test func whatSystemdHasReadIsNotPartOfTheDigest() {
+        let id: ResourceID = "n/unit:a.service"
+        var seen = UnitObserved(load: "loaded", active: "active", unitFile: "enabled", needsDaemonReload: true)
+        let before = Observation.make(id, .unit(seen)).digest
+        (seen.load, seen.needsDaemonReload) = ("not-found", false)
+        #expect(Observation.make(id, .unit(seen)).digest == before)
+        seen.active = "inactive"
+        #expect(Observation.make(id, .unit(seen)).digest != before)
+    }
+
     @Test func sameSizeEditIsSeenAtOnce() throws {
         let shop = try Workshop()
         let path = "\(shop.path)/a"

@@ -116,9 +116,12 @@ enum BuiltInTemplates {
         case "redis-unit.conf": PackageResources.redis_unit_conf
         case "redis-users.acl": PackageResources.redis_users_acl
         case "redis.conf": PackageResources.redis_conf
+        case "system-accounting-logrotate": PackageResources.system_accounting_logrotate
+        case "system-accounting.conf": PackageResources.system_accounting_conf
         case "system-aide.conf": PackageResources.system_aide_conf
         case "system-banner": PackageResources.system_banner
         case "system-chrony.conf": PackageResources.system_chrony_conf
+        case "system-compilers.sh": PackageResources.system_compilers_sh
         case "system-coredump.conf": PackageResources.system_coredump_conf
         case "system-fail2ban.conf": PackageResources.system_fail2ban_conf
         case "system-integrity.service": PackageResources.system_integrity_service
@@ -129,7 +132,10 @@ enum BuiltInTemplates {
         case "system-known-address.sh": PackageResources.system_known_address_sh
         case "system-limits.conf": PackageResources.system_limits_conf
         case "system-login.defs": PackageResources.system_login_defs
+        case "system-logind.conf": PackageResources.system_logind_conf
         case "system-modprobe.conf": PackageResources.system_modprobe_conf
+        case "system-mounts.service": PackageResources.system_mounts_service
+        case "system-mounts.sh": PackageResources.system_mounts_sh
         case "system-needrestart.conf": PackageResources.system_needrestart_conf
         case "system-profile.sh": PackageResources.system_profile_sh
         case "system-reboot.service": PackageResources.system_reboot_service
@@ -140,6 +146,7 @@ enum BuiltInTemplates {
         case "system-swap.service": PackageResources.system_swap_service
         case "system-swap.sh": PackageResources.system_swap_sh
         case "system-upgrades.conf": PackageResources.system_upgrades_conf
+        case "system-upgrades.sh": PackageResources.system_upgrades_sh
         default: nil
         }
     }

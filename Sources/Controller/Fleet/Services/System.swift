@@ -17,6 +17,8 @@ package struct System: Sendable, Equatable {
     package var journal = Journal()
     /// Weekly comparison of every packaged file with its package's checksum. Default true.
     package var integrity = true
+    /// Process accounting: who ran what, and when. Default true.
+    package var accounting = true
     /// What is shown before a login.
     package var banner = """
         Authorised access only. This system is private property; its use is monitored and recorded.
@@ -114,6 +116,8 @@ extension System: Declared {
             .key("swap", \.swap, .orOff(.object), "A swap file, or off"),
             .key("journal", \.journal, .object, "What journald keeps"),
             .key("integrity", \.integrity, .flag, "Compare packaged files with their checksums every week"),
+            .key(
+                "accounting", \.accounting, .flag, "Have the kernel note every program that ends; `lastcomm` shows it"),
             .key("banner", \.banner, .text("text of a few lines"), "Shown before a login"),
             .key("idle", \.idle, .duration, "After how long an idle shell ends"),
             .key(

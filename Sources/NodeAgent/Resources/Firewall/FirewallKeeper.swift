@@ -17,7 +17,7 @@ enum FirewallKeeper {
         let saved = bytes.map { Digest(of: $0) }
         var isLoaded = false
         if let saved, let record = StateFile.load(record(context), as: Loaded.self), record.file == saved {
-            isLoaded = try listing() == record.listing
+            isLoaded = try listing() == record.listing && isSetForBoot()
         }
         return FirewallObserved(
             savedDigest: saved, loaded: isLoaded, desiredDigest: desired,
@@ -41,19 +41,30 @@ enum FirewallKeeper {
         if let listing = try listing() {
             try StateFile.save(record(context), Loaded(file: Digest(of: bytes), listing: listing))
         }
-        let path = "\(UnitKeeper.directory)/\(unitName)"
-        if try FileDigests.hash(path) != SHA256.hash(Array(FirewallRules.unit.utf8)) {
-            try AtomicFile.write(path, Array(FirewallRules.unit.utf8), Permissions(mode: 0o644))
+        if try !isUnitWhole() {
+            try AtomicFile.write(unitPath, Array(FirewallRules.unit.utf8), Permissions(mode: 0o644))
             try Systemctl.run(["daemon-reload"])
         }
         try Systemctl.run(["enable", "--", unitName])
+    }
+
+    static var unitPath: String { "\(UnitKeeper.directory)/\(unitName)" }
+
+    private static func isUnitWhole() throws -> Bool {
+        try FileDigests.hash(unitPath) == SHA256.hash(Array(FirewallRules.unit.utf8))
+    }
+
+    /// Whether the next boot loads the filter: a unit that was taken away, edited or disabled shows only then.
+    private static func isSetForBoot() throws -> Bool {
+        try isUnitWhole()
+            && FileIdentity(path: "\(UnitKeeper.directory)/sysinit.target.wants/\(unitName)") != nil
     }
 
     /// Takes the whole filter away, as it was before there was one.
     static func unload(_ context: NodeContext) throws {
         _ = try Subprocess.run(["nft", "delete", "table", "inet", "bascule"])
         _ = try Systemctl.attempt(["disable", "--", unitName])
-        for path in [FirewallRules.path, "\(UnitKeeper.directory)/\(unitName)", record(context)] {
+        for path in [FirewallRules.path, unitPath, record(context)] {
             try ParentDirectory.find(path)?.remove()
         }
         try Systemctl.run(["daemon-reload"])

@@ -43,6 +43,10 @@ enum FirewallRules {
     }
 
     /// Loads the rules early at boot. A unit of its own: the node's `/etc/nftables.conf` stays as it is.
+    ///
+    /// nft talks to the kernel over netlink and reads one file, so that is all that the unit leaves it. Nothing here waits
+    /// for a file system that is not mounted yet (as `PrivateTmp` would): the filter stands before the network does. The
+    /// kernel loads modules of its own accord: that needs no right of nft's.
     static let unit = """
         [Unit]
         Description=Packet filter (managed by Bascule)
@@ -57,6 +61,29 @@ enum FirewallRules {
         Type=oneshot
         RemainAfterExit=yes
         ExecStart=/usr/sbin/nft -f \(path)
+        CapabilityBoundingSet=CAP_NET_ADMIN
+        NoNewPrivileges=yes
+        ProtectSystem=strict
+        ProtectHome=yes
+        PrivateDevices=yes
+        ProtectClock=yes
+        ProtectControlGroups=yes
+        ProtectHostname=yes
+        ProtectKernelLogs=yes
+        ProtectKernelModules=yes
+        ProtectKernelTunables=yes
+        ProtectProc=invisible
+        LockPersonality=yes
+        MemoryDenyWriteExecute=yes
+        RestrictAddressFamilies=AF_NETLINK
+        RestrictNamespaces=yes
+        RestrictRealtime=yes
+        RestrictSUIDSGID=yes
+        SystemCallArchitectures=native
+        SystemCallFilter=@system-service
+        SystemCallFilter=~@privileged @resources
+        SystemCallErrorNumber=EPERM
+        UMask=0077
 
         [Install]
         WantedBy=sysinit.target

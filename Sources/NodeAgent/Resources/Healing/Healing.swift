@@ -65,7 +65,7 @@ extension ResourceKeeper {
         case .aptRepository(let spec):
             [AptRepositoryKeeper.sourcePath(spec.name), AptRepositoryKeeper.keyPath(spec.name)]
         case .sysctl(let spec): [SysctlKeeper.file(spec.key)]
-        case .firewall: [FirewallRules.path]
+        case .firewall: [FirewallRules.path, FirewallKeeper.unitPath]
         case .certificate(let spec): [spec.certificatePath, spec.keyPath]
         case .app(let spec): [AppKeeper.link(spec.root)]
         case .release, .command, .probe, .postgresRole, .postgresDatabase, .postgresExtension, .postgresSetting: []

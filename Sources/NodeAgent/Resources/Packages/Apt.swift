@@ -23,9 +23,13 @@ enum Apt {
             .init(environment: environment, deadline: .seconds(3600), onLine: { context.progress($0) }))
     }
 
-    /// Runs a transaction; where the package lists turn out missing or stale, fetches them and runs it once more.
+    /// For how long package lists are good: what is installed from older ones has known holes, and unattended upgrades,
+    /// which come once a day, leave services that keep data alone.
+    private static let listsAreGoodFor = 86_400
+
+    /// Runs a transaction; where the package lists are missing or old, or turn out stale, fetches them first (again).
     static func withFreshLists(_ context: NodeContext, _ transaction: () throws -> Void) throws {
-        guard hasLists() else {
+        guard areFresh(context) else {
             try update(context)
             return try transaction()
         }
@@ -40,6 +44,7 @@ enum Apt {
 
     static func update(_ context: NodeContext, only options: [String] = []) throws {
         try run(options + ["update"], "Fetching the package lists", context)
+        if options.isEmpty { try AtomicFile.write(stamp(context), [], Permissions(mode: 0o600), kind: "state") }
     }
 
     /// What apt says when its lists do not know a package, or when a mirror has moved on.
@@ -50,8 +55,19 @@ enum Apt {
         ].contains { text.contains($0) }
     }
 
-    private static func hasLists() -> Bool {
-        (directoryNames("/var/lib/apt/lists") ?? []).contains { $0.contains("_Packages") }
+    /// apt leaves a list alone that has not changed, so its files do not tell when it last asked.
+    private static func stamp(_ context: NodeContext) -> String { "\(context.stateDirectory)/package-lists" }
+
+    private static func areFresh(_ context: NodeContext) -> Bool {
+        let folder = "/var/lib/apt/lists"
+        let names = (directoryNames(folder) ?? []).filter { $0.contains("_Packages") || $0.hasSuffix("InRelease") }
+        guard names.contains(where: { $0.contains("_Packages") }) else { return false }
+        // The time of change is this machine's; that of modification is the mirror's.
+        let written = (names.map { "\(folder)/\($0)" } + [stamp(context)]).compactMap { path -> Int? in
+            var status = stat()
+            return stat(path, &status) == 0 ? status.st_ctim.tv_sec : nil
+        }
+        return written.contains { time(nil) - $0 < listsAreGoodFor }
     }
 }
 

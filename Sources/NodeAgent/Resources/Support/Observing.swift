@@ -2,7 +2,8 @@ import BasculeCrypto
 import BasculeModel
 
 extension Observation {
-    /// An observation with its digest: SHA-256 over the canonical JSON. A preview text is left out, its digest is in.
+    /// An observation with its digest: SHA-256 over the canonical JSON. A preview text is left out, its digest is in; what
+    /// other steps change by the way is left out, too.
     package static func make(_ id: ResourceID, _ observed: Observed) -> Observation {
         var plain = observed
         switch observed {
@@ -15,6 +16,10 @@ extension Observation {
         case .probe(var seen):
             seen.detail = ""
             plain = .probe(seen)
+        case .unit(var seen):
+            // Any other unit's step has systemd read all of them again: that changes what it knows, not what is there.
+            (seen.needsDaemonReload, seen.load) = (false, "")
+            plain = .unit(seen)
         default: break
         }
         // Every kind encodes; were one ever not to, its reason still tells two states apart.

@@ -1,5 +1,6 @@
 import BasculeModel
 import Glibc
+import Synchronization
 
 /// Kernel settings: a file for the next boot, and the live value.
 enum SysctlKeeper {
@@ -99,12 +100,17 @@ enum SysctlKeeper {
         return stored.values[spec.key] == spec.value
     }
 
+    /// Steps run side by side, and healing beside them: one writes the file at a time.
+    private static let noting = Mutex(())
+
     private static func noteRefusal(_ spec: SysctlSpec, _ context: NodeContext) throws {
-        let boot = bootID()
-        var stored = StateFile.load(refusals(context), as: Refusals.self) ?? Refusals(boot: boot, values: [:])
-        if stored.boot != boot { stored = Refusals(boot: boot, values: [:]) }
-        stored.values[spec.key] = spec.value
-        try StateFile.save(refusals(context), stored)
+        try noting.withLock { _ in
+            let boot = bootID()
+            var stored = StateFile.load(refusals(context), as: Refusals.self) ?? Refusals(boot: boot, values: [:])
+            if stored.boot != boot { stored = Refusals(boot: boot, values: [:]) }
+            stored.values[spec.key] = spec.value
+            try StateFile.save(refusals(context), stored)
+        }
     }
 
     private static func refusals(_ context: NodeContext) -> String { "\(context.stateDirectory)/sysctl-refused.json" }

@@ -110,7 +110,7 @@ package struct FirewallSpec: Hashable, Codable, Sendable {
 /// The packet filter as it is: the file on disk and the loaded table, both as digests.
 package struct FirewallObserved: Hashable, Codable, Sendable {
     package var savedDigest: Digest?
-    /// Whether the kernel has the table that the file describes.
+    /// Whether the kernel has the table that the file describes, and the next boot will load it.
     package var loaded: Bool
     package var desiredDigest: Digest?
     /// The rules file, for the preview.
@@ -130,7 +130,9 @@ extension FirewallSpec {
                     "rules", before: observed.savedDigest == nil ? nil : "another set",
                     after: rules.map { "\($0.transport.rawValue)/\($0.port) (\($0.purpose))" }.joined(separator: ", ")))
         }
-        if !observed.loaded { list.add(Difference("kernel", before: "not loaded", after: "loaded")) }
+        if !observed.loaded {
+            list.add(Difference("in force", before: "not now, or not at the next boot", after: "now and then"))
+        }
         return list.verdict(observed.savedDigest == nil ? .create : .update, satisfied: "\(rules.count) rules loaded")
     }
 }

@@ -25,9 +25,18 @@ extension Compilation {
     mutating func finishRedis() throws {
         guard let node = single(.cache), !instances.isEmpty else { return }
         let origin = Self.redisOrigin
+        // A fork that writes the data out may use as much again, on paper: with the kernel's guess it fails when memory is
+        // short (redis.io, "Redis administration"). PostgreSQL would rather have 2 on a machine of its own
+        // ("Linux Memory Overcommit"), which Node.js and Go, who reserve far more than they use, do not start with.
+        let overcommit = "vm.overcommit_memory"
+        if fleet.services.system?.kernel[overcommit] == nil {
+            try add(.sysctl(SysctlSpec(overcommit, "1")), on: node, origin: origin)
+        }
         // The package's own instance would hold port 6379 without a password.
         let spare = Resource.unit(UnitSpec("redis-server.service", state: .stopped, enabled: false, masked: true))
         try add(spare, on: node, origin: origin)
+        // Nor does its configuration, which asks nobody for a password, wait for somebody who starts it by hand.
+        try add(.file(FileSpec("/etc/redis/redis.conf", "", state: .absent)), on: node, origin: origin)
         // Debian's lets the group write there, and whoever may use the sockets is in it.
         let folder = DirectorySpec(
             "/etc/redis", permissions: Permissions(owner: "redis", group: "redis", mode: 0o750))

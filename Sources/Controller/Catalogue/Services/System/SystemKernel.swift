@@ -33,23 +33,6 @@ extension Compilation {
             try add(.directory(folder), on: node, origin: origin)
         }
     }
-
-    mutating func placeUpgrades(_ upgrades: System.Upgrades, on node: NodeName) throws {
-        let origin = Self.systemOrigin
-        try packages(["apt-listchanges", "needrestart", "unattended-upgrades"], on: node, origin: origin)
-        // After Debian's 50unattended-upgrades, whose list of origins it clears.
-        try systemFile(
-            "/etc/apt/apt.conf.d/51bascule-upgrades", "system-upgrades.conf",
-            ["all": .flag(upgrades.from == .all)], on: node)
-        try systemFile("/etc/needrestart/conf.d/50-bascule.conf", "system-needrestart.conf", on: node)
-        for timer in ["apt-daily.timer", "apt-daily-upgrade.timer"] {
-            try add(.unit(UnitSpec(timer)), on: node, origin: origin)
-        }
-        guard let window = upgrades.reboot else { return }
-        let tool = "\(Self.toolFolder)/reboot-if-required"
-        try systemFile(tool, "system-reboot.sh", mode: 0o755, on: node)
-        try placeTimer("reboot", ["calendar": .text(window)], on: node)
-    }
 }
 
 /// The kernel's settings, each with a reason. Sources: the kernel's own Documentation/admin-guide/sysctl, the Kernel

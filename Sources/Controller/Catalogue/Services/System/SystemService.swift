@@ -30,6 +30,9 @@ extension Compilation {
         try placeJournal(service.journal, on: node)
         try placeKernel(service, on: node)
         try placeAccountRules(service, on: node)
+        try placeMounts(on: node)
+        if service.accounting { try placeAccounting(on: node) }
+        try placeCompilers(on: node)
         try placeWhatIsNotNeeded(service, on: node)
     }
 
