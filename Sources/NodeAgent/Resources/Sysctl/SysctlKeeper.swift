@@ -93,7 +93,7 @@ enum SysctlKeeper {
         }
     }
 
-    private static func isRefused(_ spec: SysctlSpec, _ context: NodeContext) -> Bool {
+    static func isRefused(_ spec: SysctlSpec, _ context: NodeContext) -> Bool {
         guard let stored = StateFile.load(refusals(context), as: Refusals.self), stored.boot == bootID() else {
             return false
         }
@@ -103,7 +103,7 @@ enum SysctlKeeper {
     /// Steps run side by side, and healing beside them: one writes the file at a time.
     private static let noting = Mutex(())
 
-    private static func noteRefusal(_ spec: SysctlSpec, _ context: NodeContext) throws {
+    static func noteRefusal(_ spec: SysctlSpec, _ context: NodeContext) throws {
         try noting.withLock { _ in
             let boot = bootID()
             var stored = StateFile.load(refusals(context), as: Refusals.self) ?? Refusals(boot: boot, values: [:])
