@@ -162,6 +162,12 @@ private struct AlertCase {
         AlertCase("DiskUnderFloor", 2, 8, (#"bascule_agent_disk_low{node="n"}"#, "1x5 0x5")),
         AlertCase("TextMetricsUnreadable", 7, 13, (#"node_textfile_scrape_error{node="n"}"#, "1x10 0x5")),
         AlertCase(
+            "TextMetricsOld", 8, 13,
+            (
+                #"node_textfile_mtime_seconds{node="n", file="/var/lib/prometheus/node-exporter/bascule-mail.prom"}"#,
+                "0x10 600+60x20"
+            )),
+        AlertCase(
             "BackupTooOld", 1590, 1620,
             (#"bascule_backup_last_success_timestamp_seconds{node="n", kind="base"}"#, "0x1600 96000x30")),
     ]
@@ -173,10 +179,12 @@ private struct AlertCase {
         AlertCase("PostgreSQLDown", 3, 10, (#"pg_up{node="n"}"#, "0x5 1x10")),
         AlertCase(
             "PostgreSQLConnectionsHigh", 7, 15, (#"pg_stat_activity_count{node="n", state="active"}"#, "85x10 5x10"),
-            (#"pg_settings_max_connections{node="n"}"#, "100x30")),
+            (#"pg_settings_max_connections{node="n"}"#, "103x30"),
+            (#"pg_settings_superuser_reserved_connections{node="n"}"#, "3x30")),
         AlertCase(
             "PostgreSQLConnectionsExhausted", 3, 15, (#"pg_stat_activity_count{node="n", state="idle"}"#, "97x10 5x10"),
-            (#"pg_settings_max_connections{node="n"}"#, "100x30")),
+            (#"pg_settings_max_connections{node="n"}"#, "103x30"),
+            (#"pg_settings_superuser_reserved_connections{node="n"}"#, "3x30")),
         AlertCase("PostgreSQLLongTransaction", 3, 8, ("pg_stat_activity_max_tx_duration\(shop)", "700x5 0x5")),
         AlertCase("PostgreSQLDeadlocks", 5, 20, ("pg_stat_database_deadlocks\(shop)", "0 0 1 1x30")),
         AlertCase(

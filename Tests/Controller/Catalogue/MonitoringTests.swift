@@ -109,7 +109,7 @@ import Testing
     @Test func everyInstanceAndEveryDomainIsWatched() throws {
         let config = try whole().text("/etc/prometheus/prometheus.yml")
         for text in [
-            "127.0.0.1:3000", "127.0.0.1:3001", "__param_hostname: \"shop.example\"", "redis://monitor@127.0.0.1:6380",
+            "127.0.0.1:3000", "127.0.0.1:3001", "__param_hostname: \"shop.example\"", "redis://127.0.0.1:6380",
         ] {
             #expect(config.contains(text), "\(text)")
         }

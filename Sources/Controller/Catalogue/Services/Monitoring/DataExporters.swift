@@ -54,10 +54,13 @@ extension Compilation {
         let passwords = "\(Self.prometheusFolder)/redis-passwords.json"
         var parts: [Content.Part] = [.text("{")]
         let instances = output.redis.sorted { $0.key.rawValue < $1.key.rawValue }
-        for (index, (_, endpoint)) in instances.enumerated() {
-            let key = "redis://\(RedisInstance.monitor)@127.0.0.1:\(endpoint.port)"
+        // Debian 12's release looks a password up by address alone, later ones by the login's name, too.
+        let keys = instances.flatMap { _, endpoint in
+            ["127.0.0.1:\(endpoint.port)", "\(RedisInstance.monitor)@127.0.0.1:\(endpoint.port)"]
+        }
+        for (index, key) in keys.enumerated() {
             parts += [
-                .text("\(index == 0 ? "" : ",")\n  \"\(key)\": \""), .secret(RedisInstance.monitorPassword),
+                .text("\(index == 0 ? "" : ",")\n  \"redis://\(key)\": \""), .secret(RedisInstance.monitorPassword),
                 .text("\""),
             ]
         }
@@ -67,11 +70,15 @@ extension Compilation {
             .file(FileSpec(passwords, .parts(parts), permissions: owned)), on: node, origin: Self.monitoringOrigin)
         let address = try placeExporter(
             "prometheus-redis-exporter", port: 9121,
-            arguments: ["--redis.addr=", "--redis.password-file=\(passwords)", "--set-client-name=false"],
+            arguments: [
+                // Debian 12's release takes the login's name from here alone, not from the target.
+                "--redis.addr=", "--redis.user=\(RedisInstance.monitor)", "--redis.password-file=\(passwords)",
+                "--set-client-name=false",
+            ],
             memory: 48 << 20, on: node, watch
         ) { $0.restartOn = [passwords] }
         for (purpose, endpoint) in instances {
-            let target = "redis://\(RedisInstance.monitor)@127.0.0.1:\(endpoint.port)"
+            let target = "redis://127.0.0.1:\(endpoint.port)"
             watch.add(
                 Monitored.Target(address: target, labels: ["node": node.rawValue, "instance": purpose.rawValue]),
                 to: Monitored.Job(name: "redis", path: "/scrape", series: 350, proxy: (address, nil)))
