@@ -13,8 +13,9 @@ extension OnNodes {
         private static func fleet(_ image: String, _ more: String = "", app: String = "") -> String {
             """
             nodes: {shop: {provider: lab, image: \(image)}, world: {provider: lab, image: debian12}}
-            topologies: {single: {shop: [mail], world: [\(app.isEmpty ? "" : "app")]}}
+            topologies: {single: {shop: [mail, monitoring], world: [\(app.isEmpty ? "" : "app")]}}
             services:
+              monitoring: {mail: {to: [crew@world.example], from: alerts@shop.example}}
               mail:
                 domain: shop.example
                 admin: owner@world.example
@@ -23,6 +24,7 @@ extension OnNodes {
             resources:
               - {on: world, package: [bind9, bind9-dnsutils, postfix, rspamd, ssl-cert, openssl]}
               - {on: world, user: owner}
+              - {on: world, user: crew}
               - {on: world, firewall: world, allow: [25, 53]}
               - {on: world, firewall: names, allow: [53], transport: udp}
             \(app)
@@ -40,6 +42,7 @@ extension OnNodes {
             #expect(set.status == 0, "\(set.all)")
             try await expectPublishing(world)
             try await expectBelief()
+            try await expectAlertsByMail()
             try await expectNoRelay(shop, open: false)
             // The same with port 25 open for the world.
             try await scene.converge(Self.fleet(image, "    receive: {aliases: {contact: owner@world.example}}"))
@@ -138,6 +141,21 @@ extension OnNodes {
                 Double($0.1)
             }
             #expect((score ?? 99) < 1, "\(mail)")
+        }
+
+        /// An alert goes from Alertmanager through the node's own Postfix into the administrator's mailbox elsewhere, signed.
+        private func expectAlertsByMail() async throws {
+            let taken = try await scene.bascule("monitoring", "test-alert")
+            #expect(taken.status == 0 && taken.text.contains("taken by email"), "\(taken.all)")
+            let arrived = try await eventually(within: 30, every: .seconds(1)) {
+                try await scene.run("world", "grep", "-q", "TestAlert", "/var/mail/crew").status == 0
+            }
+            let log = try await scene.shell("shop", "mailq; journalctl -t postfix/smtp -n 5 --no-pager")
+            try #require(arrived, "\(log)")
+            let mail = try await scene.shell("world", "cat /var/mail/crew")
+            for part in ["From: alerts@shop.example", "dkim=pass header.d=shop.example", "dmarc=pass"] {
+                #expect(mail.contains(part), "\(part): \(mail)")
+            }
         }
 
         /// Nobody can send through us to elsewhere: from the world there is nothing, or a refusal.

@@ -50,88 +50,33 @@ extension OnNodes {
             #expect(try await scene.bascule("drift").status == 2)
             #expect(try await scene.bascule("apply", "--yes").status == 0)
             #expect(try await scene.shell(node, "systemctl is-active prometheus-node-exporter") == "active")
-            try await scene.shell(node, "systemctl stop bascule-watch-hook")
-            let deaf = try await scene.bascule("monitoring", "test-alert", "--within", "10s")
-            #expect(deaf.status == 1 && deaf.all.contains("alert-undelivered"), "\(deaf.all)")
+            try await theGateIsRedUntilTheAlertArrives()
         }
-    }
-}
 
-/// What the tests of monitoring watch.
-enum Watched {
-    /// Answers, and throws at /boom.
-    static let app = #"""
-        import http.server, os, sys, traceback
-
-        def find(order):
-            raise LookupError("no order %s" % order)
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                status = 200
-                if self.path.startswith("/boom"):
-                    try:
-                        password = "password=hunter2"
-                        find(self.path.split("/")[-1])
-                    except LookupError:
-                        print("with", password, file=sys.stderr)
-                        traceback.print_exc()
-                        sys.stderr.flush()
-                        status = 500
-                self.send_response(status)
-                self.end_headers()
-                self.wfile.write(b"shop_orders_total 3\n")
-
-            def log_message(self, *words):
-                pass
-
-        http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
-        """#
-
-    /// Keeps what is posted to it.
-    static let hook = #"""
-        import http.server
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                with open("/srv/hook/alerts", "ab") as file:
-                    file.write(body + b"\n")
-                self.send_response(200)
-                self.end_headers()
-
-            def log_message(self, *words):
-                pass
-
-        http.server.HTTPServer(("127.0.0.1", 9999), Handler).serve_forever()
-        """#
-
-    static func get(_ url: String) -> String {
-        "python3 -c \"import urllib.request, urllib.error\ntry: urllib.request.urlopen('\(url)').read()\nexcept urllib.error.HTTPError: pass\""
-    }
-
-    static func fleet(
-        image: String, roles: String, services: String, app: String = "", disk: String = "", interval: String = "1s"
-    ) -> String {
-        """
-        nodes:
-          vps1: {provider: lab, image: \(image)\(disk)}
-        topologies:
-          single: {vps1: [\(roles)]}
-        topology: single
-        services:
-        \(services)  monitoring: {interval: \(interval), webhook: !secret HOOK}
-        apps:
-          shop:
-            source: {path: ./shop}
-            start: python3 server.py
-            port: 3000
-            health: {path: /healthz}
-        \(app)resources:
-          - {on: all, directory: /srv/hook}
-          - {on: all, file: /srv/hook/hook.py, source: hook.py}
-          - {on: all, unit: bascule-watch-hook.service, state: running, enabled: true, restartOn: [/srv/hook/hook.py], content: "[Service]\\nExecStart=/usr/bin/python3 /srv/hook/hook.py\\nRestart=on-failure\\n[Install]\\nWantedBy=multi-user.target\\n"}
-
-        """
+        /// Before anything is frozen: red while nobody hears, green once it has arrived, and then for as long as declared.
+        private func theGateIsRedUntilTheAlertArrives() async throws {
+            let gate = ["apply", "--yes", "--through", "rehearse-smoke"]
+            try scene.fleet(
+                Watched.fleet(image: "debian12", roles: "app, monitoring", services: "")
+                    + "migration: {approve: auto, testAlert: 4s}\n")
+            try await scene.shell(node, "touch /srv/hook/deaf")
+            let deaf = try await scene.bascule(gate, environment: [:])
+            #expect(deaf.status == 1 && deaf.all.contains("alert-undelivered"), "\(deaf.all)")
+            try await scene.shell(node, "rm /srv/hook/deaf; : > /srv/hook/alerts")
+            try scene.fleet(
+                Watched.fleet(image: "debian12", roles: "app, monitoring", services: "")
+                    + "migration: {approve: auto, testAlert: 10m}\n")
+            for sent in ["✓", "="] {
+                let passed = try await scene.bascule(gate, environment: [:])
+                #expect(
+                    passed.status == 3 && passed.text.contains("\(sent) vps1  see a test alert reach"), "\(passed.all)")
+            }
+            let told = try await scene.shell(node, "grep -o 'TestAlert' /srv/hook/alerts | wc -l")
+            #expect(told != "0", "it arrived")
+            let runs = try await scene.bascule("history", "--json").text
+            let run = try #require(runs.firstMatch(of: #/"id":"([^"]+)"/#), "\(runs)")
+            let evidence = try await scene.bascule("history", String(run.1)).text
+            #expect(evidence.contains("✓ test alert: taken after"), "\(evidence)")
+        }
     }
 }

@@ -84,8 +84,3 @@ private func monitoring(_ session: FleetSession) throws -> (Monitoring, NodeName
     }
     return (service, node)
 }
-
-extension Monitoring {
-    /// The channels by which the administrator is told, as Alertmanager calls them.
-    var channels: [String] { (mail == nil ? [] : ["email"]) + (webhook == nil ? [] : ["webhook"]) }
-}

@@ -326,7 +326,7 @@ extension StepAction {
             case .journey(let gate): Set(gate.secrets.values)
             case .checkDNS(let change), .switchDNS(let change), .lowerTTL(let change): [change.tsig]
             case .watch(let criteria): Set((criteria.journey?.secrets.values).map(Array.init) ?? [])
-            case .prepareEdge, .removeEdge, .edge, .site, .decide, .open, .forgetSecrets: []
+            case .prepareEdge, .removeEdge, .edge, .site, .decide, .open, .forgetSecrets, .testAlert: []
             }
         case .provision, .bootstrap: []
         }

@@ -159,6 +159,7 @@ package struct MigrationPlanner {
                 .rehearseSmoke, "dns-\(change.id)", "see the lowered TTL at every name server of \(change.zone)",
                 .migrate(.checkDNS(change)), estimate: 1)
         }
+        addTestAlert()
         try conducted(domains, edge, dns, postgres, redis, files, gates)
         for (name, move) in postgres {
             _ = add(
@@ -171,6 +172,17 @@ package struct MigrationPlanner {
         _ = add(
             .finish, "credentials", "purge the sources' credentials from \(conductor)",
             .migrate(.forgetSecrets(credentials.sorted())), estimate: 0.1)
+    }
+
+    /// Nothing is frozen before the administrator is known to hear of what goes wrong.
+    private mutating func addTestAlert() {
+        guard let channels = context.fleet.services.monitoring?.channels, !channels.isEmpty,
+            let node = context.fleet.active.nodes(with: .monitoring).first
+        else { return }
+        _ = add(
+            .rehearseSmoke, "test-alert", on: node,
+            "see a test alert reach the administrator by \(channels.joined(separator: " and "))",
+            .migrate(.testAlert(channels: channels, fresh: migration.testAlert.seconds)), estimate: 2)
     }
 
     /// From freeze to watch: one segment, each step after the other.

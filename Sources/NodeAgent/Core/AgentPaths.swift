@@ -39,6 +39,8 @@ package struct AgentPaths: Sendable {
     var holds: String { "\(state)/holds.json" }
     var drift: String { "\(state)/drift.json" }
     var outbox: String { "\(state)/outbox" }
+    /// The last test alert that arrived.
+    var testAlert: String { "\(state)/test-alert.json" }
     /// What the apps threw, grouped.
     var errors: String { "\(state)/errors" }
     /// Where node_exporter finds metrics as text; only agents with their own place on the node write there.

@@ -247,7 +247,7 @@ final class AgentSession: Sendable {
             work(id) { .errors(try ErrorBook.groups(services.paths, app: app, since: since)) }
         case .testAlert(let channels, let seconds):
             work(id) {
-                try AlertTest(channels: channels).run(seconds: min(seconds, 600))
+                _ = try AlertTest(channels: channels, kept: services.paths.testAlert).run(seconds: min(seconds, 600))
                 return .accepted
             }
         case .outbox(let first, let limit):

@@ -7,6 +7,8 @@ import Glibc
 /// A test alert through this node's Alertmanager, proved by the answers of the administrator's channels to it.
 struct AlertTest {
     let channels: [String]
+    /// File that remembers the last one that arrived.
+    let kept: String
     private static let manager = "http://127.0.0.1:9093"
 
     private struct Alert: Encodable {
@@ -14,8 +16,35 @@ struct AlertTest {
         var annotations: [String: String]
     }
 
+    /// A test alert that every one of its channels has taken.
+    struct Arrival: Codable {
+        var channels: [String]
+        /// Seconds since 1970.
+        var time: Double
+        /// Seconds that it took.
+        var seconds: Double
+    }
+
+    /// The last one, if it went to these channels and is not older than so many seconds.
+    func arrival(within fresh: Double) -> Arrival? {
+        guard let last = try? DurableFile.load(Arrival.self, from: kept), Set(last.channels).isSuperset(of: channels),
+            (0..<fresh).contains(WallClock.now() - last.time)
+        else { return nil }
+        return last
+    }
+
     /// Returns when every channel has taken a notification. Throws `alert-undelivered`, naming those that have not.
-    func run(seconds: Double) throws {
+    func run(seconds: Double) throws -> Arrival {
+        // One that does not arrive outweighs those that did before.
+        unlink(kept)
+        let start = WallClock.monotonic()
+        try deliver(seconds: seconds)
+        let arrival = Arrival(channels: channels, time: WallClock.now(), seconds: WallClock.monotonic() - start)
+        try DurableFile.save(arrival, to: kept)
+        return arrival
+    }
+
+    private func deliver(seconds: Double) throws {
         let client = HTTPClient()
         defer { client.close() }
         let end = WallClock.monotonic() + seconds
@@ -73,6 +102,33 @@ struct AlertTest {
             if isFailed { found[name, default: (0, 0)].failed += count }
         }
         return found
+    }
+}
+
+extension SegmentPerformer {
+    /// The gate before the freeze: whoever has to be told of what goes wrong can be.
+    func testAlert(_ channels: [String], _ fresh: Double) async -> StepResult {
+        let test = AlertTest(channels: channels, kept: services.paths.testAlert)
+        var proof = evidence(
+            "test alert", "", threshold: "taken by \(channels.joined(separator: " and "))", passed: true)
+        do {
+            let known = test.arrival(within: fresh)
+            let arrival: AlertTest.Arrival
+            if let known {
+                arrival = known
+            } else {
+                // One that takes longer than it counts would be no proof.
+                arrival = try await Blocking.run { try test.run(seconds: min(60, fresh)) }
+            }
+            proof.value = "taken after \(Double(Int(arrival.seconds * 10)) / 10) s"
+            (proof.time, proof.expires) = (arrival.time, arrival.time + fresh)
+            (proof.measure, proof.unit) = (arrival.seconds, "s")
+            return StepResult(known == nil ? .done : .satisfied, proof.value, evidence: [proof])
+        } catch {
+            let failure = BasculeError.wrapping(error, "the test alert did not arrive")
+            (proof.value, proof.passed) = (failure.message, false)
+            return StepResult(.failed, failure.message, error: failure, evidence: [proof])
+        }
     }
 }
 

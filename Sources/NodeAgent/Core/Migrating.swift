@@ -37,6 +37,8 @@ extension SegmentPerformer {
             return try await open(domains)
         case .watch(let criteria):
             return try await watch(criteria, step)
+        case .testAlert(let channels, let fresh):
+            return await testAlert(channels, fresh)
         }
     }
 

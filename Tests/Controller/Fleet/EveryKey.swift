@@ -182,6 +182,7 @@ let everyKey = #"""
         newWrites: reverse
       finalBackup: before
       approve: auto
+      testAlert: 12h
       customers: {notice: 24h, from: a@shop.example, database: shop, query: "SELECT email FROM c", message: templates/b.conf}
     costs:
       currency: USD

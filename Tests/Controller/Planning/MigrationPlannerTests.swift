@@ -111,6 +111,18 @@ import Testing
             })
     }
 
+    @Test func nothingIsFrozenBeforeATestAlertHasArrived() throws {
+        #expect(try !Example.plan().steps.contains { $0.id.rawValue.hasSuffix("test-alert") })
+        let steps = try Example.plan(replacing: [
+            "[database, cache, web, app]": "[database, cache, web, app, monitoring]",
+            "  nginx:\n": "  monitoring: {webhook: !secret HOOK}\n  nginx:\n",
+            "approve: auto": "approve: auto\n  testAlert: 6h",
+        ]).steps
+        let gate = try #require(steps.first { $0.id == "migration/rehearse-smoke/test-alert" })
+        #expect(gate.phase < .freeze && gate.node == "vps1")
+        #expect(gate.action == .migrate(.testAlert(channels: ["webhook"], fresh: 6 * 3600)))
+    }
+
     @Test func anUnknownAddressIsPlannedAsSuch() throws {
         var context = try Example.context()
         context.addresses = [:]

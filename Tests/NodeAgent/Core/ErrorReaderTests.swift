@@ -1,4 +1,5 @@
 import BasculeModel
+import Foundation
 import Testing
 
 @testable import BasculeAgentCore
@@ -188,6 +189,23 @@ import Testing
         ] {
             #expect(text.contains("\(line)\n"), "\(line)")
         }
+    }
+
+    @Test func aTestAlertCountsForAsLongAsDeclared() throws {
+        let path = NSTemporaryDirectory() + "test-alert-\(getpid()).json"
+        defer { unlink(path) }
+        func arrival(_ channels: [String], within fresh: Double) -> AlertTest.Arrival? {
+            AlertTest(channels: channels, kept: path).arrival(within: fresh)
+        }
+        #expect(arrival(["webhook"], within: 60) == nil)
+        try DurableFile.save(
+            AlertTest.Arrival(channels: ["email", "webhook"], time: WallClock.now() - 30, seconds: 2), to: path)
+        #expect(arrival(["webhook"], within: 60)?.seconds == 2)
+        #expect(arrival(["webhook"], within: 20) == nil, "it is too old")
+        #expect(arrival(["webhook", "pager"], within: 60) == nil, "a channel that it never went to")
+        try DurableFile.save(
+            AlertTest.Arrival(channels: ["webhook"], time: WallClock.now() + 30, seconds: 2), to: path)
+        #expect(arrival(["webhook"], within: 60) == nil, "a clock that was put back proves nothing")
     }
 
     @Test func alertmanagersAnswersAreCounted() {

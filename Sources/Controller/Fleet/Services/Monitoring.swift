@@ -22,6 +22,9 @@ package struct Monitoring: Sendable, Equatable {
     package var grafana: Grafana?
     package init() {}
 
+    /// The channels by which the administrator is told, as Alertmanager calls them.
+    package var channels: [String] { (mail == nil ? [] : ["email"]) + (webhook == nil ? [] : ["webhook"]) }
+
     /// Where Prometheus, Alertmanager and the exporters listen, each the number that is its own by custom: node, nginx,
     /// blackbox, Redis, PgBouncer, Postfix, PostgreSQL, and the access logs'.
     package static let ports = [9090, 9093, 9100, 9113, 9115, 9121, 9127, 9154, 9187, 3903]

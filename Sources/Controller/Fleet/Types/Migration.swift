@@ -16,6 +16,8 @@ package struct Migration: Sendable, Equatable {
     /// The go/no-go. Default manual.
     package var approve = Approval.manual
     package var customers: Customers?
+    /// Default 24 h.
+    package var testAlert: Duration = .seconds(86_400)
     package init() {}
 }
 

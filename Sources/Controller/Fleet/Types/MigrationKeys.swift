@@ -14,6 +14,9 @@ extension Migration: Declared {
                 "The last backup of the fenced source: beside the sync, or before it"),
             .key("approve", \.approve, .choice(), "Who answers the go/no-go"),
             .key("customers", \.customers, .object, "Whom to tell, and when"),
+            .key(
+                "testAlert", \.testAlert, .duration,
+                "The freeze begins only if a test alert has reached the administrator within this time"),
         ]
     }
 }

@@ -210,4 +210,7 @@ package enum MigrationTask: Hashable, Codable, Sendable {
     case watch(WatchCriteria)
     /// Compares both sides; a difference fails the step.
     case prove(DataTask)
+    /// On the monitoring node: every channel of the administrator has taken a test alert within the last `fresh` seconds, or
+    /// takes one now. Channels as Alertmanager calls them: `email`, `webhook`.
+    case testAlert(channels: [String], fresh: Double)
 }
