@@ -46,9 +46,9 @@ struct Trouble {
         makes: start + web + databases + caches + kernel + """
             # A hundred mails that nobody takes.
             smtp-source -f shop@shop.example -t nobody@nowhere.invalid -m 110 127.0.0.1:587
-            printf 'bascule_backup_last_success_timestamp_seconds{kind="base"} 1\\n' > $metrics/trouble.prom
+            printf 'bascule_backup_last_success_timestamp_seconds{kind="base"} 1\\n' > $metrics/test.prom
             # Twice the same alert: Prometheus cannot evaluate the rule.
-            printf 'nginx_up{about="a"} 0\\nnginx_up{about="b"} 0\\n' >> $metrics/trouble.prom
+            printf 'nginx_up{about="a"} 0\\nnginx_up{about="b"} 0\\n' > $metrics/trouble.prom
             echo 'broken {' > $metrics/trouble-unreadable.prom
             printf '[Service]\\nType=oneshot\\nExecStart=/bin/false\\n' > /run/systemd/system/doomed.service
             systemctl daemon-reload; systemctl start doomed
@@ -61,12 +61,14 @@ struct Trouble {
                 bg inodes python3 -c 'import os
                 os.makedirs("/var/many"); disk = os.statvfs("/")
                 for n in range(disk.f_ffree - disk.f_files // 20): os.mknod("/var/many/%d" % n)'
-                fallocate -l $(($(df --output=avail -B1 / | tail -1) - (40 << 20))) /var/tmp/filler
+                # What the agent would give up to find room: without it the disk stays full.
+            apt-get clean; journalctl -q --rotate --vacuum-size=1M 2>/dev/null
+            fallocate -l $(($(df --output=avail -B1 / | tail -1) - (40 << 20))) /var/tmp/filler
                 true
                 """,
         mends: """
             systemctl stop 'trouble-*'
-            rm -f /var/tmp/filler /run/reboot-required /var/lib/prometheus/node-exporter/trouble*
+            rm -f /var/tmp/filler /run/reboot-required /var/lib/prometheus/node-exporter/{trouble*,test.prom}
             find /var/many -delete
             rm /run/systemd/system/doomed.service; systemctl reset-failed doomed; systemctl daemon-reload
             postsuper -d ALL
