@@ -62,8 +62,8 @@ struct Trouble {
                 os.makedirs("/var/many"); disk = os.statvfs("/")
                 for n in range(disk.f_ffree - disk.f_files // 20): os.mknod("/var/many/%d" % n)'
                 # What the agent would give up to find room: without it the disk stays full.
-            apt-get clean; journalctl -q --rotate --vacuum-size=1M 2>/dev/null
-            fallocate -l $(($(df --output=avail -B1 / | tail -1) - (40 << 20))) /var/tmp/filler
+                apt-get clean; journalctl -q --rotate --vacuum-size=1M 2>/dev/null
+                fallocate -l $(($(df --output=avail -B1 / | tail -1) - (40 << 20))) /var/tmp/filler
                 true
                 """,
         mends: """
@@ -207,9 +207,11 @@ struct Trouble {
         makes: "systemctl stop bascule-watch-hook prometheus-node-exporter",
         mends: "systemctl start bascule-watch-hook")
 
-    /// Alerts that the administrator need not hear of: the worse of two about the same thing silences the other.
+    /// Alerts that the administrator need not hear of: the worse of two about the same thing silences the other, and who
+    /// cannot be told cannot be told that.
     static let silenced: Set = [
         "DiskFilling", "DiskAlmostFull", "MemoryLow", "ServerErrors", "PostgreSQLConnectionsHigh",
         "PgBouncerClientsWait",
+        "NotificationsFail",
     ]
 }

@@ -213,9 +213,8 @@ final class HealLoop {
         }
         sessionsChanged()
         if let keys = watch?.retry() { mark(Set(keys.map { ResourceID(rawValue: $0) })) }
-        let context = healing.context()
         for (id, spec) in sysctls {
-            let live = ResourceKeeper.liveValue(spec, context)
+            let live = ResourceKeeper.liveValue(spec)
             if live != liveValues[id] { mark([id]) }
             liveValues[id] = live
         }

@@ -73,8 +73,8 @@ extension ResourceKeeper {
     }
 
     /// The live value of a kernel setting, read without a process; nil where there is none.
-    package static func liveValue(_ spec: SysctlSpec, _ context: NodeContext) -> String? {
-        (try? SysctlKeeper.observe(spec, context))?.live
+    package static func liveValue(_ spec: SysctlSpec) -> String? {
+        try? SysctlKeeper.liveValue(spec.key)
     }
 }
 

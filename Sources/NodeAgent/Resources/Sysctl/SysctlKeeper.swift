@@ -12,10 +12,13 @@ enum SysctlKeeper {
 
     static func observe(_ spec: SysctlSpec, _ context: NodeContext) throws -> SysctlObserved {
         let path = try live(spec.key)
-        let value = try read(path).map(normalised)
+        let value = try liveValue(spec.key)
         let saved = try AtomicFile.read(file(spec.key)).flatMap { savedValue($0, spec.key) }
         return SysctlObserved(live: value, saved: saved, writable: isWritable(path) && !isRefused(spec, context))
     }
+
+    /// Only what the kernel says now: asked every few seconds for every setting.
+    static func liveValue(_ key: String) throws -> String? { try read(live(key)).map(normalised) }
 
     static func apply(_ spec: SysctlSpec, _ context: NodeContext) throws {
         let text = "# Managed by Bascule.\n\(spec.key) = \(spec.value)\n"
