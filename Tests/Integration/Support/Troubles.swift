@@ -23,13 +23,14 @@ struct Trouble {
     private static let fights = Trouble(
         alerts: ["HealFailed", "HealsAgainAndAgain"],
         makes: """
-            echo '# broken' >> /etc/prometheus/blackbox.yml; chattr +i /etc/prometheus/blackbox.yml
+            # In a folder where nothing can be put, a file can still be written to.
+            chattr +i /etc/prometheus; echo '# broken' >> /etc/prometheus/blackbox.yml
             for round in 1 2 3; do
                 for file in /etc/prometheus/rules/bascule-*.yml; do echo '# broken' >> "$file"; done
                 for try in $(seq 100); do grep -q '^# broken' /etc/prometheus/rules/*.yml || break; sleep 0.2; done
             done
             """,
-        mends: "chattr -i /etc/prometheus/blackbox.yml")
+        mends: "chattr -i /etc/prometheus")
 
     /// Everything that can be wrong while all services run.
     private static let load = Trouble(
