@@ -119,6 +119,7 @@ enum BuiltInTemplates {
         case "system-accounting-logrotate": PackageResources.system_accounting_logrotate
         case "system-accounting.conf": PackageResources.system_accounting_conf
         case "system-aide.conf": PackageResources.system_aide_conf
+        case "system-apt-upgrade.conf": PackageResources.system_apt_upgrade_conf
         case "system-banner": PackageResources.system_banner
         case "system-chrony.conf": PackageResources.system_chrony_conf
         case "system-compilers.sh": PackageResources.system_compilers_sh

@@ -14,6 +14,10 @@ extension Compilation {
         for timer in ["apt-daily.timer", "apt-daily-upgrade.timer"] {
             try add(.unit(UnitSpec(timer)), on: node, origin: origin)
         }
+        let gentle = UnitSpec(
+            "apt-daily-upgrade.service", dropIns: ["10-bascule.conf": try render("system-apt-upgrade.conf", [:])],
+            state: nil, enabled: nil)
+        try add(.unit(gentle), on: node, origin: origin)
         try placeOtherUpgrades(upgrades, on: node)
         guard let window = upgrades.reboot else { return }
         let tool = "\(Self.toolFolder)/reboot-if-required"
