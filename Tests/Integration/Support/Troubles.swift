@@ -23,14 +23,14 @@ struct Trouble {
     private static let fights = Trouble(
         alerts: ["HealFailed", "HealsAgainAndAgain"],
         makes: """
-            # In a folder where nothing can be put, a file can still be written to.
-            chattr +i /etc/prometheus; echo '# broken' >> /etc/prometheus/blackbox.yml
+            # A file that is a mount can be written to, and none can be put in its place.
+            file=/etc/prometheus/blackbox.yml; mount --bind $file $file; echo '# broken' >> $file
             for round in 1 2 3; do
                 for file in /etc/prometheus/rules/bascule-*.yml; do echo '# broken' >> "$file"; done
                 for try in $(seq 100); do grep -q '^# broken' /etc/prometheus/rules/*.yml || break; sleep 0.2; done
             done
             """,
-        mends: "chattr -i /etc/prometheus")
+        mends: "umount /etc/prometheus/blackbox.yml")
 
     /// Everything that can be wrong while all services run.
     private static let load = Trouble(
