@@ -84,7 +84,8 @@ enum Watched {
         ],
         scripts: [
             "postinst":
-                "#!/bin/sh\nset -e\nid grafana >/dev/null 2>&1 || useradd --system --user-group grafana\nmkdir -p /var/lib/grafana\n"
+                "#!/bin/sh\nset -e\nid grafana >/dev/null 2>&1 || useradd --system --user-group grafana\nmkdir -p /var/lib/grafana\n",
+            "prerm": "#!/bin/sh\nsystemctl stop grafana-server || true\n",
         ],
         depends: "python3, passwd")
 
