@@ -16,6 +16,7 @@ package enum Catalogue {
         try compilation.placeApps()
         try compilation.placeCustomResources()
         try compilation.placeNginx()
+        try compilation.placeCaddy()
         try compilation.finishDataServices()
         try compilation.finishMail()
         try compilation.placeMigrationTools()

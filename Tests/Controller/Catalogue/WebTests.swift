@@ -149,6 +149,29 @@ import Testing
         #expect(share.bytes == (6 + 4 * 8 + 20 + 64) << 20)
     }
 
+    // MARK: - Caddy
+
+    @Test func caddyServesTheSameApps() throws {
+        let app = ", instances: 2, files: {/up/: {folder: /srv/up}}"
+        let compiled = try folder.compile(fleet("caddy: {}, certificates: {}", app: app))
+        let text = compiled.text("/etc/caddy/Caddyfile")
+        for part in [
+            "https://shop.example, https://www.shop.example {", "reverse_proxy 127.0.0.1:3000 127.0.0.1:3001 {",
+            "tls /etc/caddy/bascule/tls/shop.pem /etc/caddy/bascule/tls/shop.pem {", "auto_https disable_certs",
+            "handle_path /up/* {", "max-age=63072000", "protocols h1 h2",
+        ] { #expect(text.contains(part), "\(part)") }
+        #expect(compiled.rules() == ["tcp/22", "tcp/80", "tcp/443"])
+        #expect(compiled.find("package:nginx") == nil && compiled.unit("caddy.service") != nil)
+        #expect(compiled.text("/usr/local/sbin/bascule-certificates").contains("chgrp caddy"))
+        let alone = try folder.compile(fleet("caddy: {}")).text("/etc/caddy/Caddyfile")
+        #expect(alone.contains("tls internal {") && alone.contains("auto_https disable_redirects"))
+    }
+
+    @Test func caddyIsRefusedInAMigration() throws {
+        let error = try #require(try folder.error(fleet("caddy: {}", more: "migration: {edge: {node: old}}")))
+        #expect(error.code == .catalogueLater)
+    }
+
     // MARK: - Certificates
 
     @Test func certificatesComeOverHTTPWithoutANameServer() throws {

@@ -201,3 +201,9 @@ let hookedEdge =
         migration: {edge: {hooks: {maintenance: ./on, restore: ./off, proxy: [./proxy, "to it"]}}}
         services: {nginx: {rateLimit: off, loginLimit: off, connectionLimit: off, gzip: false, hsts: off, cdn: cloudflare}}
         """
+
+/// The web server that excludes the other.
+let otherFront =
+    smallest + """
+        services: {caddy: {hsts: 1d, compressPages: true, clientMaxBody: 1MiB, proxyTimeout: 10s}}
+        """

@@ -28,8 +28,11 @@ import Testing
         }
         walk(try JSONSerialization.jsonObject(with: data))
         let sampleFolder = try FleetFolder()
-        let tried = try [folder.parse(everyKey), folder.parse(hookedEdge), sampleFolder.parse(designSample)]
-            .flatMap { $0.positions.keys.flatMap { $0.split(separator: ".").map(String.init) } }
+        let tried = try [
+            folder.parse(everyKey), folder.parse(hookedEdge), folder.parse(otherFront),
+            sampleFolder.parse(designSample),
+        ]
+        .flatMap { $0.positions.keys.flatMap { $0.split(separator: ".").map(String.init) } }
         #expect(declared.count > 100)
         #expect(declared.subtracting(tried).sorted() == [])
     }

@@ -43,6 +43,8 @@ enum BuiltInTemplates {
         case "app-logrotate": PackageResources.app_logrotate
         case "app.service": PackageResources.app_service
         case "bascule-certificates": PackageResources.bascule_certificates
+        case "Caddyfile": PackageResources.Caddyfile
+        case "caddy-hardening.conf": PackageResources.caddy_hardening_conf
         case "certificates.ini": PackageResources.certificates_ini
         case "certificates.service": PackageResources.certificates_service
         case "cloudflare-networks.txt": PackageResources.cloudflare_networks_txt

@@ -21,7 +21,7 @@ extension FleetChecks {
                 }
                 domains[domain] = name.rawValue
             }
-            if !app.domains.isEmpty, !declared("services.nginx") {
+            if !app.domains.isEmpty, !declared("services.nginx"), !declared("services.caddy") {
                 reader.error(
                     .fleetDangling, "the app '\(name)' has domains, but no web server is declared",
                     at: key("\(path).domains"), hint: "add services: {nginx: {}}")

@@ -118,13 +118,19 @@ struct FleetChecks {
                 .fleetDangling, "pgbouncer needs postgresql, which is not declared", at: key("services.pgbouncer"),
                 hint: "add services.postgresql")
         }
-        if services.certificates != nil, !declared("services.nginx") {
+        if declared("services.nginx"), declared("services.caddy") {
+            reader.error(
+                .fleetDuplicateClaim, "nginx and caddy would both listen on ports 80 and 443",
+                at: key("services.caddy"),
+                hint: "declare one of them")
+        }
+        if services.certificates != nil, !declared("services.nginx"), !declared("services.caddy") {
             reader.error(
                 .fleetDangling, "certificates need a web server, and none is declared",
                 at: key("services.certificates"), hint: "add services.nginx")
         }
         let needs: [(String, Role)] = [
-            ("postgresql", .database), ("pgbouncer", .database), ("redis", .cache), ("nginx", .web),
+            ("postgresql", .database), ("pgbouncer", .database), ("redis", .cache), ("nginx", .web), ("caddy", .web),
             ("certificates", .web),
             ("mail", .mail),
             ("monitoring", .monitoring),

@@ -6,6 +6,7 @@ package struct Services: Sendable, Equatable {
     package var pgbouncer: PgBouncer?
     package var redis: Redis?
     package var nginx: Nginx?
+    package var caddy: Caddy?
     package var certificates: Certificates?
     package var mail: Mail?
     package var monitoring: Monitoring?
@@ -22,6 +23,7 @@ extension Services: Declared {
             .key("pgbouncer", \.pgbouncer, .object, "PgBouncer (role database)"),
             .key("redis", \.redis, .object, "Redis (role cache)"),
             .key("nginx", \.nginx, .object, "Nginx (role web)"),
+            .key("caddy", \.caddy, .object, "Caddy (role web), instead of nginx"),
             .key("certificates", \.certificates, .object, "ACME certificates (role web)"),
             .key("mail", \.mail, .object, "Postfix, which sends (role mail)"),
             .key("monitoring", \.monitoring, .object, "Monitoring and error tracking (role monitoring)"),
