@@ -25,4 +25,6 @@ extension ErrorCode {
     package static let catalogueEviction: ErrorCode = "catalogue-eviction"
     /// The node holds data of another version of a server, which the declared one cannot read.
     package static let catalogueCluster: ErrorCode = "catalogue-cluster"
+    /// To do on the old server: the authority's questions must come to the new one.
+    package static let forwardChallenges: ErrorCode = "todo-forward-challenges"
 }

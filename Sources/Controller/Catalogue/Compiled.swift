@@ -20,6 +20,8 @@ package struct Compiled: Sendable {
     package var budgets: [MemoryBudget] = []
     /// Acceptable, but the operator should know.
     package var warnings: [BasculeError] = []
+    /// Names are proved over HTTP while they still point to the old system.
+    package var challengesComeByTheOldEdge = false
 }
 
 /// Where a secret's value comes from.

@@ -91,15 +91,14 @@ extension MigrationPlanner {
 
     func edgeSpec(_ domains: [String]) throws -> EdgeSpec {
         let site = context.compiled.sites.first
-        let certificate: (String?, String?)
+        var (certificate, upstream): ((String?, String?), String?) = ((nil, nil), nil)
         if case .node(let edge)? = migration.edge {
-            certificate = (edge.certificate, edge.certificateKey)
-        } else {
-            certificate = (nil, nil)
+            (certificate, upstream) = ((edge.certificate, edge.certificateKey), edge.upstream)
         }
         return EdgeSpec(
             domains: domains, newAddress: try resolve(site?.node.rawValue ?? conductor.rawValue),
-            certificate: certificate.0, key: certificate.1)
+            certificate: certificate.0, key: certificate.1,
+            challenges: context.compiled.challengesComeByTheOldEdge ? true : nil, upstream: upstream)
     }
 
     func dnsChanges() throws -> [DNSChange] {

@@ -14,6 +14,8 @@ package final class EdgeKeeper: Sendable {
         var mode: EdgeMode
         /// Seconds since 1970 at which maintenance ends by itself; nil for never.
         var leaseEnds: Double?
+        /// The file of mode `old`: port 80 as it was, but for the authority's questions; nil for no file.
+        var forwarding: String?
     }
 
     static let configuration = "/etc/nginx/conf.d/00-bascule-edge.conf"
@@ -28,16 +30,48 @@ package final class EdgeKeeper: Sendable {
     package var mode: EdgeMode? { (try? load())?.mode }
 
     /// Notes the edge's part and lets the conductor's key in for its three words; customers see nothing of it.
-    func install(_ spec: EdgeSpec) throws {
+    /// - Returns: what is left to do by hand, nil where nothing is.
+    @discardableResult
+    func install(_ spec: EdgeSpec) throws -> String? {
         try lock.withLock { _ in
             let known = try load()
             try DurableFile.makeDirectory(SiteGate.directory, mode: 0o755)
             if let line = spec.conductorKey {
                 try AuthorizedKeys.admit(line, command: "\(AgentPaths.program) edge", purpose: "conductor")
             }
-            let state = State(spec: spec, mode: known?.mode ?? .old, leaseEnds: known?.leaseEnds)
-            if state.mode != .old { try apply(state) }
+            var state = State(
+                spec: spec, mode: known?.mode ?? .old, leaseEnds: known?.leaseEnds, forwarding: known?.forwarding)
+            if spec.challenges != true { state.forwarding = nil }
+            let forwards = state.mode == .old && spec.challenges == true
+            let todo = forwards ? try forwardChallenges(&state, known) : nil
+            try apply(state)
             try DurableFile.save(state, to: paths.edge)
+            return todo
+        }
+    }
+
+    /// Passes the authority's questions on to the new system while everything else stays as it is: that is compared
+    /// before and after, and where it does not hold, all is taken back.
+    private func forwardChallenges(_ state: inout State, _ known: State?) throws -> String? {
+        if known?.forwarding != nil, known?.spec == state.spec { return nil }
+        state.forwarding = nil
+        try apply(state)
+        let before = try EdgeProbe.look(state.spec.domains)
+        guard let text = EdgeConfiguration.old(state.spec, answers: before) else {
+            return EdgeConfiguration.todo(state.spec, "its port 80 is no mere way to TLS, and no upstream is declared")
+        }
+        state.forwarding = text
+        do {
+            try apply(state)
+            let after = try EdgeProbe.look(state.spec.domains)
+            guard after == before else {
+                throw BasculeError(.checkFailed, "port 80 answered \(after) where it had answered \(before)")
+            }
+            return nil
+        } catch {
+            state.forwarding = nil
+            try apply(state)
+            return EdgeConfiguration.todo(state.spec, BasculeError.wrapping(error, "it failed").message)
         }
     }
 
@@ -46,6 +80,7 @@ package final class EdgeKeeper: Sendable {
         try lock.withLock { _ in
             guard var state = try load() else { return }
             state.mode = .old
+            state.forwarding = nil
             try apply(state)
             try AuthorizedKeys.remove(purpose: "conductor")
             unlink(paths.edge)
@@ -92,7 +127,7 @@ package final class EdgeKeeper: Sendable {
                 try DurableFile.write([], to: SiteGate.flag("edge-\(domain)"), mode: 0o644)
             }
         }
-        let wanted = state.mode == .old ? nil : EdgeConfiguration.text(state.spec)
+        let wanted = state.mode == .old ? state.forwarding : EdgeConfiguration.text(state.spec)
         if try DurableFile.read(Self.configuration).map({ String(decoding: $0, as: UTF8.self) }) != wanted {
             if let wanted {
                 try DurableFile.write(Array(wanted.utf8), to: Self.configuration, mode: 0o644)
@@ -106,56 +141,11 @@ package final class EdgeKeeper: Sendable {
                 unlink(Self.configuration)
                 throw error
             }
-            try Subprocess.require(["systemctl", "reload", "nginx"], "reloading the old edge's Nginx")
+            try NginxWorkers.reload()
         }
         if state.mode != .maintenance {
             for domain in state.spec.domains { unlink(SiteGate.flag("edge-\(domain)")) }
         }
         if let domain = state.spec.domains.first { try EdgeProbe.wait(for: state.mode, domain: domain) }
-    }
-}
-
-/// The text of the edge's Nginx file.
-enum EdgeConfiguration {
-    static func text(_ spec: EdgeSpec) -> String {
-        var out = "# Written by bascule-agent for the migration; removed by it. Do not edit.\n"
-        let six = access("/proc/net/if_inet6", F_OK) == 0
-        for domain in spec.domains {
-            out += "server {\n    listen 80;\n"
-            if six { out += "    listen [::]:80;\n" }
-            if let certificate = spec.certificate, let key = spec.key {
-                out += "    listen 443 ssl;\n"
-                if six { out += "    listen [::]:443 ssl;\n" }
-                out += "    ssl_certificate \(certificate);\n    ssl_certificate_key \(key);\n"
-            }
-            out += """
-                    server_name \(domain);
-                    client_max_body_size 64m;
-                    error_page 503 @maintenance;
-                    location / {
-                        if (-f \(SiteGate.flag("edge-\(domain)"))) { return 503; }
-                        proxy_pass https://\(spec.newAddress);
-                        proxy_ssl_server_name on;
-                        proxy_ssl_name \(domain);
-                        proxy_http_version 1.1;
-                        proxy_set_header Connection "";
-                        proxy_set_header Host \(domain);
-                        proxy_set_header X-Forwarded-For $remote_addr;
-                        proxy_set_header X-Forwarded-Proto $scheme;
-                        proxy_connect_timeout 5s;
-                    }
-                    location @maintenance {
-                        internal;
-                        default_type text/html;
-                        charset utf-8;
-                        add_header Retry-After \(spec.retryAfter) always;
-                        add_header Cache-Control no-store always;
-                        return 503 '<!doctype html><html lang="fr"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Maintenance</title><body style="font-family:system-ui;max-width:36em;margin:15vh auto;padding:0 1em"><h1>Nous revenons tout de suite</h1><p>La boutique est en maintenance pour quelques instants. Vos commandes et votre compte sont intacts.</p><h2 lang="en">We will be right back</h2><p lang="en">The shop is under maintenance for a moment. Your orders and your account are safe.</p></body></html>';
-                    }
-                }
-
-                """
-        }
-        return out
     }
 }

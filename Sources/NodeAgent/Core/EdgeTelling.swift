@@ -78,6 +78,30 @@ final class EdgeRenewal: Sendable {
 
 /// Asks the edge's own Nginx, as a customer would, until it behaves as its mode says: a reload takes a moment.
 enum EdgeProbe {
+    /// What port 80 says to a path, as far as it shows who answers.
+    struct Answer: Equatable, CustomStringConvertible {
+        var status: Int
+        var location: String?
+        var description: String { [String(status), location].compactMap { $0 }.joined(separator: " ") }
+    }
+
+    /// The first page, and one that hardly exists.
+    static let paths = ["/", "/bascule-look?at=it"]
+
+    /// What this machine's port 80 answers to `paths`, by domain.
+    static func look(_ domains: [String]) throws -> [String: [Answer]] {
+        guard let address = IPAddress("127.0.0.1") else { return [:] }
+        var found: [String: [Answer]] = [:]
+        for domain in domains {
+            found[domain] = try paths.map { path in
+                let client = HTTPClient(HTTPClient.Options(connectTo: .address(address, port: 80)))
+                let response = try client.request("GET", "http://\(domain)\(path)", deadline: .seconds(10))
+                return Answer(status: response.status, location: response.headers["Location"])
+            }
+        }
+        return found
+    }
+
     static func wait(for mode: EdgeMode, domain: String) throws {
         guard mode == .maintenance, let address = IPAddress("127.0.0.1") else { return }
         let end = Deadline.seconds(5)

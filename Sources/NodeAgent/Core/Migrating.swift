@@ -8,8 +8,9 @@ extension SegmentPerformer {
         let services = services
         switch task {
         case .prepareEdge(let spec):
-            try await Blocking.run { try services.edge.install(spec) }
-            return StepResult(.done, "ready to show maintenance and to pass on to \(spec.newAddress)")
+            let todo = try await Blocking.run { try services.edge.install(spec) }
+            let ready = "ready to show maintenance and to pass on to \(spec.newAddress)"
+            return StepResult(.done, todo.map { "\(ready); \($0)" } ?? ready)
         case .removeEdge:
             try await Blocking.run { try services.edge.remove() }
             return StepResult(.done, "removed")

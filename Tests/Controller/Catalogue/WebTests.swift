@@ -157,12 +157,18 @@ import Testing
         let text = compiled.text("/etc/caddy/Caddyfile")
         for part in [
             "https://shop.example, https://www.shop.example {", "reverse_proxy 127.0.0.1:3000 127.0.0.1:3001 {",
+            "try_files /drained-shop-3001",
             "tls /etc/caddy/bascule/tls/shop.pem /etc/caddy/bascule/tls/shop.pem {", "auto_https disable_certs",
             "handle_path /up/* {", "max-age=63072000", "protocols h1 h2",
         ] { #expect(text.contains(part), "\(part)") }
         #expect(compiled.rules() == ["tcp/22", "tcp/80", "tcp/443"])
         #expect(compiled.find("package:nginx") == nil && compiled.unit("caddy.service") != nil)
         #expect(compiled.text("/usr/local/sbin/bascule-certificates").contains("chgrp caddy"))
+        guard case .app(let spec)? = compiled.find("app:shop")?.resource else { throw CancellationError() }
+        #expect(spec.upstreamFile == "/etc/caddy/bascule/upstream-shop.conf", "the flags stand beside it")
+        #expect(compiled.warnings.isEmpty)
+        let login = try folder.compile(fleet("caddy: {}", app: ", login: {path: /in}")).warnings
+        #expect(login.map(\.code) == [.catalogueLater])
         let alone = try folder.compile(fleet("caddy: {}")).text("/etc/caddy/Caddyfile")
         #expect(alone.contains("tls internal {") && alone.contains("auto_https disable_redirects"))
     }
@@ -173,6 +179,25 @@ import Testing
     }
 
     // MARK: - Certificates
+
+    @Test func beforeTheSwitchTheOldServerPassesQuestionsOn() throws {
+        let program = "/usr/local/sbin/bascule-certificates"
+        for (migration, ended, isForwarded, isToDo) in [
+            ("", false, false, false), ("migration: {edge: {node: old}}", false, true, false),
+            ("migration: {window: {length: 30m}}", false, true, true),
+            ("migration: {window: {length: 30m}}", true, false, false),
+        ] {
+            let compiled = try folder.compile(fleet("nginx: {}, certificates: {}", more: migration)) {
+                $0.watchEnded = ended
+                $0.addresses = ["old": "192.0.2.2", "vps1": "192.0.2.1"]
+            }
+            #expect(compiled.challengesComeByTheOldEdge == isForwarded, "\(migration)")
+            #expect(compiled.text(program).contains("todo-forward-challenges") == isForwarded)
+            let todo = compiled.warnings.first { $0.code == .forwardChallenges }
+            #expect((todo != nil) == isToDo)
+            #expect(todo.map { $0.hint?.contains("proxy_pass http://192.0.2.1;") == true } ?? true)
+        }
+    }
 
     @Test func certificatesComeOverHTTPWithoutANameServer() throws {
         let compiled = try folder.compile(

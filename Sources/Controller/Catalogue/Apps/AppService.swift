@@ -8,7 +8,7 @@ extension Compilation {
             try check(name, app)
             let placed = topology.nodes(with: .app)
             for node in placed { try place(name, app, on: node) }
-            if !placed.isEmpty, !app.domains.isEmpty, fleet.services.nginx != nil,
+            if !placed.isEmpty, !app.domains.isEmpty, hasFront,
                 let alone = placed.first(where: { !topology.roles(of: $0).contains(.web) })
             {
                 throw BasculeError(
@@ -56,7 +56,7 @@ extension Compilation {
                     healthPath: app.health?.path ?? "/",
                     healthTimeout: Self.wholeSeconds(app.health?.timeout ?? .seconds(30)),
                     drain: Self.wholeSeconds(app.drain),
-                    upstreamFile: isServed(app, on: node) ? Self.upstreamFile(name) : nil, upstream: Self.upstream(name)
+                    upstreamFile: isServed(app, on: node) ? upstreamFile(name) : nil, upstream: Self.upstream(name)
                 )),
             on: node, requires: needs(app, on: node) + runtime.needs, origin: origin)
         try probe(
@@ -64,7 +64,7 @@ extension Compilation {
             after: [ResourceID(node: node, kind: "app", name: name.rawValue)], origin: origin)
     }
 
-    /// The way that customers take, past TLS and the maintenance page; the first instance where no Nginx stands before it.
+    /// The way that customers take, past TLS and the maintenance page; the first instance where no web server stands before it.
     private func check(_ app: App, on node: NodeName) -> ProbeSpec.Check {
         guard let health = app.health else {
             return .dialogue(host: "127.0.0.1", port: app.port, exchanges: [])

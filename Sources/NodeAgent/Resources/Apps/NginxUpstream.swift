@@ -75,16 +75,21 @@ struct NginxUpstream {
             if let old { try AtomicFile.write(path, old, Permissions(mode: 0o644)) }
             throw error
         }
-        let before = NginxWorkers.serving()
-        try Systemctl.run(["reload", "--", "nginx.service"])
-        // The reload returns before the new workers are there; the old ones still take requests until then.
-        let end = Deadline.seconds(20)
-        while !before.isDisjoint(with: NginxWorkers.serving()), !end.passed { Monotonic.sleep(.milliseconds(10)) }
+        try NginxWorkers.reload()
     }
 }
 
 /// nginx's worker processes.
-enum NginxWorkers {
+package enum NginxWorkers {
+    /// Has nginx read its configuration again; returns when no worker of before takes new requests.
+    package static func reload() throws {
+        let before = serving()
+        try Systemctl.run(["reload", "--", "nginx.service"])
+        // The reload returns before the new workers are there; the old ones still take requests until then.
+        let end = Deadline.seconds(20)
+        while !before.isDisjoint(with: serving()), !end.passed { Monotonic.sleep(.milliseconds(10)) }
+    }
+
     /// Workers that take new requests: those that shut down say so in their title.
     static func serving() -> Set<Int> {
         let text = (try? AtomicFile.read("/run/nginx.pid")).flatMap { $0 }.map { String(decoding: $0, as: UTF8.self) }

@@ -20,11 +20,16 @@ package struct EdgeSpec: Hashable, Codable, Sendable {
     package var retryAfter: Int
     /// The conductor's public key line, allowed to say the three words and nothing else.
     package var conductorKey: String?
+    /// Whether the authority's http-01 questions go to the new system from the beginning.
+    package var challenges: Bool?
+    /// `HOST:PORT` that the old edge passes the domains on to.
+    package var upstream: String?
 
     package init(
         domains: [String], newAddress: String, certificate: String?, key: String?, retryAfter: Int = 60,
-        conductorKey: String? = nil
+        conductorKey: String? = nil, challenges: Bool? = nil, upstream: String? = nil
     ) {
+        (self.challenges, self.upstream) = (challenges, upstream)
         (self.domains, self.newAddress, self.certificate) = (domains, newAddress, certificate)
         (self.key, self.retryAfter, self.conductorKey) = (key, retryAfter, conductorKey)
     }

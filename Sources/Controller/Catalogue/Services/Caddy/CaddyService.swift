@@ -19,20 +19,29 @@ extension Compilation {
     private mutating func placeCaddy(_ service: Caddy, on node: NodeName) throws {
         let origin = Self.caddyOrigin
         let apps = try servedApps(on: node)
+        for (name, app) in apps where app.login != nil {
+            output.warnings.append(
+                BasculeError(
+                    .catalogueLater, "Debian's Caddy limits no requests: who guesses passwords of \(name) may go on",
+                    at: place("apps.\(name).login"), hint: "take nginx, or let the app limit its logins itself"))
+        }
         try packages(["caddy", "openssl"], on: node, origin: origin)
         for (port, purpose) in [(80, "caddy http"), (443, "caddy https")] {
             openings[node, default: []].append(
                 Opening(rule: .init(.tcp, port, purpose: purpose), origin: origin))
         }
-        // The agent's flags of closed domains stand in the same place whichever server reads them.
         for (path, group, mode) in [
-            ("/etc/nginx", "root", 0o755), (Self.nginxFolder, "root", 0o755), (Self.caddyFolder, "root", 0o755),
-            ("\(Self.caddyFolder)/pages", "root", 0o755), ("\(Self.caddyFolder)/tls", "caddy", 0o750),
+            (Self.caddyFolder, "root", 0o755), ("\(Self.caddyFolder)/pages", "root", 0o755),
+            ("\(Self.caddyFolder)/tls", "caddy", 0o750),
         ] {
             let spec = DirectorySpec(path, permissions: Permissions(owner: "root", group: group, mode: mode))
             try add(.directory(spec), on: node, origin: origin)
         }
-        var needed: [ResourceID] = []
+        // Caddy's own check opens the logs, before its unit has ever made their folder.
+        let logs = DirectorySpec(
+            "/var/log/caddy", permissions: Permissions(owner: "caddy", group: "caddy", mode: 0o750))
+        try add(.directory(logs), on: node, origin: origin)
+        var needed = [Resource.directory(logs).id(on: node)]
         for page in ["maintenance", "unavailable"] {
             let file = Resource.file(
                 FileSpec("\(Self.caddyFolder)/pages/\(page).html", try render("nginx-\(page).html", [:])))
@@ -57,46 +66,46 @@ extension Compilation {
             "caddy", on: node,
             .http(url: "http://127.0.0.1:\(Self.innerPort)/.bascule/status", host: nil, status: 200),
             unit: "caddy.service", origin: origin)
+        try probeHandshake(with: "caddy", apps, on: node, origin: origin)
     }
 
     private func caddyfile(_ service: Caddy, _ apps: [(AppName, App)]) throws -> Content {
-        let seconds = hstsSeconds(service.hsts)
-        func names(_ app: App, _ scheme: String, _ port: String = "") -> Variable {
-            .text(app.domains.map { "\(scheme)://\($0)\(port)" }.joined(separator: ", "))
-        }
-        return try render(
+        try render(
             "Caddyfile",
             [
                 "autoHTTPS": .text(fleet.services.certificates == nil ? "disable_redirects" : "disable_certs"),
-                "firstDomain": .text(apps.first?.1.domains.first ?? "localhost"), "innerPort": .integer(Self.innerPort),
-                "apps": .list(
-                    apps.map { name, app in
-                        .map([
-                            "app": .text(name.rawValue), "clientMaxBody": .text("\(service.clientMaxBody.bytes)"),
-                            "upstreams": .text(
-                                (0..<app.instances).map { "127.0.0.1:\(app.port + $0)" }.joined(separator: " ")),
-                            "health": .text(app.health?.path ?? "/"), "hideHSTS": false,
-                            "proxyTimeout": .text(Self.seconds(service.proxyTimeout)),
-                            "challenges": asksOverHTTP ? .list([.text(Self.challengeFolder)]) : false,
-                            "httpNames": names(app, "http"), "httpsNames": names(app, "https"),
-                            "innerNames": names(app, "http", ":\(Self.innerPort)"),
-                            "tls": .text(
-                                fleet.services.certificates == nil
-                                    ? "internal"
-                                    : "\(Self.caddyFolder)/tls/\(name).pem \(Self.caddyFolder)/tls/\(name).pem"),
-                            "hsts": seconds.map { .list([.integer($0)]) } ?? false,
-                            "pages": .flag(service.compressPages),
-                            "folders": .list(
-                                app.files.sorted { $0.key < $1.key }.map { url, folder in
-                                    .map([
-                                        "url": .text(Self.slashed(url)),
-                                        "folder": .text(Self.slashed(place(folder, of: name))),
-                                        "maxAge": .integer(Self.wholeSeconds(folder.maxAge)),
-                                        "trusted": .flag(folder.trusted),
-                                    ])
-                                }),
-                        ])
-                    }),
+                "innerPort": .integer(Self.innerPort), "apps": .list(apps.map { .map(caddySite($0, $1, service)) }),
             ])
+    }
+
+    private func caddySite(_ name: AppName, _ app: App, _ service: Caddy) -> [String: Variable] {
+        func names(_ scheme: String, _ port: String = "") -> Variable {
+            .text(app.domains.map { "\(scheme)://\($0)\(port)" }.joined(separator: ", "))
+        }
+        func addresses(_ ports: [Int]) -> Variable { .text(ports.map { "127.0.0.1:\($0)" }.joined(separator: " ")) }
+        let ports = AppRuntime.ports(app)
+        let pair = "\(Self.caddyFolder)/tls/\(name).pem"
+        return [
+            "app": .text(name.rawValue), "clientMaxBody": .text("\(service.clientMaxBody.bytes)"),
+            "upstreams": addresses(ports),
+            "instances": .list(
+                (ports.count > 1 ? ports : []).map { port in
+                    .map(["port": .integer(port), "others": addresses(ports.filter { $0 != port })])
+                }),
+            "proxyTimeout": .text(Self.seconds(service.proxyTimeout)),
+            "challenges": asksOverHTTP ? .list([.text(Self.challengeFolder)]) : false,
+            "httpNames": names("http"), "httpsNames": names("https"),
+            "innerNames": names("http", ":\(Self.innerPort)"),
+            "tls": .text(fleet.services.certificates == nil ? "internal" : "\(pair) \(pair)"),
+            "hsts": hstsSeconds(service.hsts).map { .list([.integer($0)]) } ?? false,
+            "pages": .flag(service.compressPages),
+            "folders": .list(
+                app.files.sorted { $0.key < $1.key }.map { url, folder in
+                    .map([
+                        "url": .text(Self.slashed(url)), "folder": .text(Self.slashed(place(folder, of: name))),
+                        "maxAge": .integer(Self.wholeSeconds(folder.maxAge)), "trusted": .flag(folder.trusted),
+                    ])
+                }),
+        ]
     }
 }

@@ -23,6 +23,24 @@ extension Compilation {
         return service.dns != nil || fleet.migration?.dns != nil || hasWildcard ? .dns : .http
     }
 
+    /// Whether the names are proved over HTTP and still point to the old system.
+    private var isForwarded: Bool { fleet.migration != nil && asksOverHTTP && !context.watchEnded }
+
+    /// What is to do on an old server that Bascule does not manage.
+    private func forwarding(to node: NodeName) -> BasculeError {
+        let address = context.addresses[node] ?? "ADDRESS-OF-\(node)"
+        return BasculeError(
+            .forwardChallenges,
+            "names are proved over HTTP and still lead to the old server: it must pass the authority's questions on",
+            at: place("services.certificates"),
+            hint: """
+                add to its servers for these domains on port 80 (Nginx): \
+                location ^~ /.well-known/acme-challenge/ { proxy_pass http://\(address); proxy_set_header Host $host; } \
+                or (Apache): ProxyPass /.well-known/acme-challenge/ http://\(address)/.well-known/acme-challenge/ \
+                with ProxyPreserveHost On; or declare migration.edge or migration.dns
+                """)
+    }
+
     /// Places what makes certificates for the apps of a node.
     /// - Parameters:
     ///   - server: the web server, by its unit without suffix.
@@ -45,6 +63,10 @@ extension Compilation {
             try add(
                 .directory(DirectorySpec(path, permissions: Permissions(mode: mode))), on: node,
                 origin: origin)
+        }
+        if isForwarded {
+            output.challengesComeByTheOldEdge = true
+            if fleet.migration?.edge == nil { output.warnings.append(forwarding(to: node)) }
         }
         var needed = try placeCertificateFiles(service, challenge, apps, on: node, live: live, server, group)
         for (name, app) in apps {
@@ -116,6 +138,7 @@ extension Compilation {
             [
                 "unit": .text(server.unit), "live": .text(live), "group": .text(group),
                 // Nginx reads the pair at each handshake.
+                "forwarded": isForwarded ? .list([.text(Self.challengeFolder)]) : false,
                 "reloads": .flag(server.unit != "nginx.service"),
                 "hasBundle": .flag(service.caBundle != nil), "dnsServer": .text(server.address),
                 "dnsPort": .integer(server.port),

@@ -10,11 +10,17 @@ extension Compilation {
 
     /// The block that the agent writes at deployment, and the site's variable names.
     static func upstream(_ app: AppName) -> String { "bascule_\(app)" }
-    static func upstreamFile(_ app: AppName) -> String { "\(nginxFolder)/upstream-\(app).conf" }
+    /// Its folder is also where the flags of instances that are passed over stand. Caddy reads the flags alone.
+    func upstreamFile(_ app: AppName) -> String {
+        "\(fleet.services.caddy == nil ? Self.nginxFolder : Self.caddyFolder)/upstream-\(app).conf"
+    }
+
+    /// Whether a web server is declared, Nginx or Caddy.
+    var hasFront: Bool { fleet.services.nginx != nil || fleet.services.caddy != nil }
 
     /// Whether an app on this node stands behind its web server.
     func isServed(_ app: App, on node: NodeName) -> Bool {
-        fleet.services.nginx != nil && !app.domains.isEmpty && topology.roles(of: node).contains(.web)
+        hasFront && !app.domains.isEmpty && topology.roles(of: node).contains(.web)
     }
 
     mutating func placeNginx() throws {
@@ -86,13 +92,18 @@ extension Compilation {
         let status = "http://127.0.0.1:\(Self.innerPort)/.bascule/nginx-status"
         try probe(
             "nginx", on: node, .http(url: status, host: nil, status: 200), unit: "nginx.service", origin: origin)
-        // A whole handshake under a site's name; without a site there is nothing to shake hands for.
-        if let site = apps.first?.1.domains.first {
-            let name = site.hasPrefix("*.") ? "www.\(site.dropFirst(2))" : site
-            let hello = ["openssl", "s_client", "-brief", "-connect", "127.0.0.1:443", "-servername", name]
-            try probe(
-                "nginx.tls", on: node, .command(hello, user: "nobody"), unit: "nginx.service", origin: origin)
-        }
+        try probeHandshake(with: "nginx", apps, on: node, origin: origin)
+    }
+
+    /// A whole handshake under a site's name; without a site there is nothing to shake hands for.
+    mutating func probeHandshake(
+        with server: String, _ apps: [(AppName, App)], on node: NodeName, origin: String
+    ) throws {
+        guard let site = apps.first?.1.domains.first else { return }
+        let name = site.hasPrefix("*.") ? "www.\(site.dropFirst(2))" : site
+        let hello = ["openssl", "s_client", "-brief", "-connect", "127.0.0.1:443", "-servername", name]
+        try probe(
+            "\(server).tls", on: node, .command(hello, user: "nobody"), unit: "\(server).service", origin: origin)
     }
 
     /// The apps with domains, which a node with the role `web` serves.
