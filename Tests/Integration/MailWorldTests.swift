@@ -22,10 +22,11 @@ extension OnNodes {
                 dns: {zone: shop.example, server: world, tsig: !secret TSIG, ttl: 1m}
             \(more)
             resources:
-              - {on: world, package: [bind9, bind9-dnsutils, postfix, rspamd, ssl-cert, openssl]}
+              - {on: world, package: [bind9, bind9-dnsutils, postfix, rspamd, ssl-cert, openssl, sasl2-bin, libsasl2-modules-db]}
+              - {on: all, package: [libsasl2-modules]}
               - {on: world, user: owner}
               - {on: world, user: crew}
-              - {on: world, firewall: world, allow: [25, 53]}
+              - {on: world, firewall: world, allow: [25, 53, 465, 587]}
               - {on: world, firewall: names, allow: [53], transport: udp}
             \(app)
 
@@ -48,6 +49,7 @@ extension OnNodes {
             try await scene.converge(Self.fleet(image, "    receive: {aliases: {contact: owner@world.example}}"))
             try await expectNoRelay(shop, open: true)
             try await expectReceiving(shop)
+            try await expectTheRelay(image)
         }
 
         private func address(_ node: NodeName) async throws -> String {
@@ -107,6 +109,8 @@ extension OnNodes {
             var check: String
             var status: String
             var published: Bool?
+            var detail: String?
+            var hint: String?
         }
 
         private func check(_ more: String...) async throws -> Checked {
@@ -180,6 +184,127 @@ extension OnNodes {
             let unknown = try await scene.run(
                 "world", "perl", "-", shop, "25", "a@world.example", "nobody@shop.example", stdin: MailTests.say)
             #expect(unknown.text.hasPrefix("550 5.1.1"), "\(unknown.all)")
+        }
+
+        // MARK: - A relay
+
+        /// A server that takes mail for elsewhere from whoever logs in over TLS, at 587 and, from the first byte, at 465.
+        private static let relay = """
+            set -e
+            mkdir -p /etc/postfix/sasl /root/ca; cd /root/ca
+            openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 -subj /CN=lab -keyout ca.key -out ca.pem 2>/dev/null
+            openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=mx.world.example -keyout /etc/postfix/relay.key -out relay.csr 2>/dev/null
+            echo 'subjectAltName=DNS:mx.world.example' > names
+            openssl x509 -req -in relay.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 9 -extfile names -out /etc/postfix/relay.pem 2>/dev/null
+            printf 'pwcheck_method: auxprop\\nauxprop_plugin: sasldb\\nmech_list: PLAIN LOGIN CRAM-MD5\\nsasldb_path: /etc/postfix/sasl/users.db\\n' > /etc/postfix/sasl/smtpd.conf
+            cat | saslpasswd2 -p -c -f /etc/postfix/sasl/users.db -u world.example shop
+            chgrp postfix /etc/postfix/sasl/users.db; chmod 640 /etc/postfix/sasl/users.db
+            postconf -e smtpd_tls_cert_file=/etc/postfix/relay.pem smtpd_tls_key_file=/etc/postfix/relay.key smtpd_sasl_local_domain=world.example cyrus_sasl_config_path=/etc/postfix/sasl
+            for port in 587 465; do
+                postconf -M "$port/inet=$port inet n - n - - smtpd"
+                postconf -P $port/inet/smtpd_sasl_auth_enable=yes $port/inet/smtpd_tls_auth_only=yes $port/inet/smtpd_tls_security_level=encrypt \
+                    $port/inet/smtpd_relay_restrictions=permit_sasl_authenticated,reject $port/inet/smtpd_recipient_restrictions=permit_sasl_authenticated,reject $port/inet/smtpd_milters=
+            done
+            postconf -P 465/inet/smtpd_tls_wrappermode=yes
+            systemctl restart postfix
+            """
+
+        private static let password = "Kor:rekt 7!Pferd"
+
+        private func relayed(_ image: String, port: Int) -> String {
+            Self.fleet(
+                image,
+                "    relay: {host: mx.world.example, port: \(port), user: shop@world.example, password: !secret RELAY}")
+                + "  - {on: shop, file: /usr/local/share/ca-certificates/lab.crt, source: lab.pem}\n"
+        }
+
+        private func secret(_ value: String) async throws {
+            let set = try await scene.bascule("secret", "set", "RELAY", stdin: value)
+            #expect(set.status == 0, "\(set.all)")
+        }
+
+        private func relayFinding() async throws -> Finding? {
+            let result = try await scene.bascule(["mail", "check", "--json", "--resolver", "world"], environment: [:])
+            return result.text.split(separator: "\n").compactMap {
+                try? JSONDecoder().decode(Finding.self, from: Data($0.utf8))
+            }.first { $0.check == "relay" }
+        }
+
+        private func expectTheRelay(_ image: String) async throws {
+            try await scene.shell(
+                "world",
+                "cat > /root/relay.sh <<'END'\n\(Self.relay)\nEND\nprintf '%s' '\(Self.password)' | sh /root/relay.sh")
+            try scene.write("lab.pem", try await scene.shell("world", "cat /root/ca/ca.pem"))
+            // A wrong password first: mail waits, and whoever asks hears why.
+            try await secret("wrong")
+            try await scene.converge(relayed(image, port: 587))
+            try await scene.shell("shop", "update-ca-certificates >/dev/null 2>&1")
+            let refused = try #require(try await relayFinding())
+            #expect(refused.status == "wrong", "\(refused)")
+            #expect(refused.detail?.contains("refuses the login of shop@world.example: 535") == true, "\(refused)")
+            #expect(refused.hint?.contains("bascule secret set RELAY") == true, "\(refused)")
+            try await send("first")
+            let waits = try await eventually(within: 20) {
+                try await scene.shell("shop", "postqueue -j").contains("SASL authentication failed")
+            }
+            #expect(waits)
+
+            try await secret(Self.password)
+            try await scene.converge(relayed(image, port: 587))
+            #expect(try await relayFinding()?.status == "right")
+            _ = try await scene.run("shop", "postqueue", "-f")
+            try await expectArrival("first")
+            // TLS from the first byte, too.
+            try await scene.converge(relayed(image, port: 465))
+            #expect(try await relayFinding()?.status == "right")
+            try await send("second")
+            try await expectArrival("second")
+            try await expectNoPasswordAnywhere()
+            // A certificate that nobody vouches for is no relay's.
+            try await scene.shell(
+                "shop",
+                "bascule-agent hold; rm /usr/local/share/ca-certificates/lab.crt; update-ca-certificates --fresh >/dev/null 2>&1"
+            )
+            let stranger = try #require(try await relayFinding())
+            #expect(stranger.status == "wrong" && stranger.detail?.contains("verify error") == true, "\(stranger)")
+        }
+
+        private func send(_ word: String) async throws {
+            let taken = try await scene.run(
+                "shop", "perl", "-", "127.0.0.1", "587", "shop@shop.example", "owner@world.example",
+                stdin: MailTests.say.replacing("Your order", with: word))
+            #expect(taken.text.contains("queued as"), "\(taken.all)")
+        }
+
+        private func expectArrival(_ word: String) async throws {
+            let arrived = try await eventually(within: 20, every: .milliseconds(500)) {
+                try await scene.run("world", "grep", "-q", "Subject: \(word)", "/var/mail/owner").status == 0
+            }
+            let why = try await scene.shell("shop", "mailq; journalctl -t postfix/smtp -n 5 --no-pager")
+            #expect(arrived, "\(why)")
+            // Logged in, over TLS, and signed by us.
+            let mail = try await scene.shell("world", "grep -B30 'Subject: \(word)' /var/mail/owner | tail -30")
+            #expect(mail.contains("with ESMTPSA id") && mail.contains("d=shop.example;"), "\(mail)")
+        }
+
+        /// In its own file and nowhere else: no argument, no environment, no log, no other file, and not here either.
+        private func expectNoPasswordAnywhere() async throws {
+            let found = try await scene.run(
+                "shop", "sh", "-c",
+                """
+                cat > /root/word
+                grep -rlsFf /root/word /etc /var/log /var/lib/bascule /var/spool/postfix /run /usr/local
+                journalctl --no-pager -o cat | grep -cFf /root/word
+                for p in /proc/[0-9]*; do tr '\\0' '\\n' < $p/cmdline; tr '\\0' '\\n' < $p/environ; done 2>/dev/null | grep -cFf /root/word
+                rm /root/word
+                """, stdin: Self.password + "\n")
+            #expect(found.text == "/etc/postfix/bascule-relay\n0\n0\n", "\(found.all)")
+            let store = try await scene.run("shop", "stat", "-c", "%a %U", "/etc/postfix/bascule-relay")
+            #expect(store.text == "600 root\n")
+            for file in try FileManager.default.subpathsOfDirectory(atPath: "\(scene.folder)/state") {
+                let bytes = FileManager.default.contents(atPath: "\(scene.folder)/state/\(file)") ?? Data()
+                #expect(bytes.range(of: Data(Self.password.utf8)) == nil, "\(file)")
+            }
         }
     }
 }

@@ -48,7 +48,8 @@ struct TinyArchive {
     }
 
     /// Replaces the archive's packages and signs its lists. Packages that are not named are gone from the pool.
-    func publish(_ packages: [Package]) async throws {
+    /// - Parameter files: packages made elsewhere, as files of this machine.
+    func publish(_ packages: [Package], files: [String] = []) async throws {
         let top = suite.map { "\(folder)/dists/\($0)" } ?? folder
         let listed = suite == nil ? "Packages" : "main/binary-amd64/Packages"
         let before =
@@ -58,6 +59,13 @@ struct TinyArchive {
         }
         var stanzas = ""
         for package in packages { stanzas += try await build(package) + "\n" }
+        for file in files {
+            let name = URL(fileURLWithPath: file).lastPathComponent
+            try FileManager.default.copyItem(atPath: file, toPath: "\(folder)/\(name)")
+            let control = try await Command.run(["dpkg-deb", "--field", file]).requireSuccess("dpkg-deb", hint: nil)
+                .text
+            stanzas += try await stanza(control, name) + "\n"
+        }
         let list = "\(top)/\(listed)"
         try FileManager.default.createDirectory(
             at: URL(fileURLWithPath: list).deletingLastPathComponent(), withIntermediateDirectories: true)
@@ -106,6 +114,11 @@ struct TinyArchive {
         _ = try await Command.run(["dpkg-deb", "--root-owner-group", "--build", root, "\(folder)/\(deb)"])
             .requireSuccess("dpkg-deb", hint: nil)
         try FileManager.default.removeItem(atPath: root)
+        return try await stanza(control, deb)
+    }
+
+    /// A package of the pool as the list has it.
+    private func stanza(_ control: String, _ deb: String) async throws -> String {
         let size = try FileManager.default.attributesOfItem(atPath: "\(folder)/\(deb)")[.size] as? Int ?? 0
         return control + "Filename: ./\(deb)\nSize: \(size)\nSHA256: \(try await sha256("\(folder)/\(deb)"))\n"
     }
