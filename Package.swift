@@ -100,7 +100,10 @@ let suites: [Target] = [
         ["BasculeModel", "BasculeData", "BasculePostgres"]),
     tests("BasculeDataRedisTests", "Tests/NodeAgent/DataRedis", ["BasculeModel", "BasculeData", "BasculeNet"]),
     tests("BasculeDataFilesTests", "Tests/NodeAgent/DataFiles", ["BasculeModel", "BasculeData"]),
-    tests("BasculeResourcesTests", "Tests/NodeAgent/Resources", ["BasculeModel", "BasculeCrypto", "BasculeResources"]),
+    target("BasculeTesting", "Tests/Support/Listening", ["BasculeModel"]),
+    tests(
+        "BasculeResourcesTests", "Tests/NodeAgent/Resources",
+        ["BasculeModel", "BasculeCrypto", "BasculeResources", "BasculeTesting"]),
     tests("BasculeExecutionTests", "Tests/Shared/Execution", ["BasculeModel", "BasculeExecution"]),
     tests("BasculeProtocolTests", "Tests/Shared/Protocol", ["BasculeModel", "BasculeProtocol"]),
     tests("BasculeCryptoTests", "Tests/Shared/Crypto", ["BasculeModel", "BasculeCrypto"]),
@@ -124,7 +127,7 @@ let suites: [Target] = [
         "BasculeCommandsTests", "Tests/Controller/Commands",
         [
             "BasculeModel", "BasculeFleet", "BasculeCatalogue", "BasculeStore", "BasculeConducting", "BasculeNet",
-            "BasculeCommands", yams,
+            "BasculeCommands", "BasculeTesting", yams,
         ]),
 ]
 

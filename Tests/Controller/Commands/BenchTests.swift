@@ -1,4 +1,5 @@
 import BasculeModel
+import BasculeTesting
 import BasculeNet
 import BasculeStore
 import Foundation
@@ -97,47 +98,37 @@ import Testing
 }
 
 /// Answers each request with the status that its number gets, or hangs up.
-private final class SmallServer: @unchecked Sendable {
-    let port: UInt16
-    private let listener: Int32
-    private let lock = NSLock()
-    private var count = 0
-    private var seen: Set<String> = []
-    private let status: @Sendable (Int) -> Int?
+private final class SmallServer: Sendable {
+    private final class Log: @unchecked Sendable {
+        private let lock = NSLock()
+        private var count = 0
+        private var seen: Set<String> = []
 
-    var paths: Set<String> { lock.withLock { seen } }
+        var paths: Set<String> { lock.withLock { seen } }
+
+        /// The request's number, from 0.
+        func note(_ path: String) -> Int {
+            lock.withLock {
+                seen.insert(path)
+                count += 1
+                return count - 1
+            }
+        }
+    }
+
+    private let log = Log()
+    private let listener: LoopbackListener
+
+    var port: UInt16 { listener.port }
+    var paths: Set<String> { log.paths }
 
     init(_ status: @escaping @Sendable (Int) -> Int?) throws {
-        self.status = status
-        let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let ready = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(listener, $0, size) == 0 && listen(listener, 64) == 0 && getsockname(listener, $0, &size) == 0
-            }
-        }
-        guard ready else { throw BasculeError(.inputOutput, "no server") }
-        self.listener = listener
-        port = UInt16(bigEndian: address.sin_port)
-        Thread.detachNewThread { [self] in
-            while true {
-                let peer = accept(listener, nil, nil)
-                guard peer >= 0 else { return }
-                Thread.detachNewThread { self.serve(peer) }
-            }
-        }
+        listener = try LoopbackListener { [log] in Self.serve($0, status, log) }
     }
 
-    func stop() {
-        shutdown(listener, Int32(SHUT_RDWR))
-        close(listener)
-    }
+    func stop() { listener.stop() }
 
-    private func serve(_ peer: Int32) {
-        defer { close(peer) }
+    private static func serve(_ peer: Int32, _ status: (Int) -> Int?, _ log: Log) {
         var buffer = [UInt8](repeating: 0, count: 4096)
         while true {
             var heard = ""
@@ -147,12 +138,7 @@ private final class SmallServer: @unchecked Sendable {
                 heard += String(decoding: buffer.prefix(count), as: UTF8.self)
             }
             let path = String(heard.split(separator: " ").dropFirst().first ?? "")
-            let number = lock.withLock {
-                seen.insert(path)
-                count += 1
-                return count - 1
-            }
-            guard let status = status(number) else { return }
+            guard let status = status(log.note(path)) else { return }
             let answer = Array("HTTP/1.1 \(status) x\r\nContent-Length: 2\r\n\r\nok".utf8)
             guard send(peer, answer, answer.count, Int32(MSG_NOSIGNAL)) == answer.count else { return }
         }

@@ -1,4 +1,5 @@
 import BasculeModel
+import BasculeTesting
 import Foundation
 import Glibc
 import Testing
@@ -162,39 +163,17 @@ import Testing
 
 /// A server on loopback that greets, hears a word, answers and closes.
 private final class TinyServer: Sendable {
-    let port: Int
-    private let listener: Int32
+    private let listener: LoopbackListener
+
+    var port: Int { Int(listener.port) }
 
     init(_ greeting: String, _ hears: String?, _ answer: String) throws {
-        let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let ready = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(listener, $0, size) == 0 && listen(listener, 64) == 0 && getsockname(listener, $0, &size) == 0
-            }
-        }
-        guard ready else { throw BasculeError(.inputOutput, "no server") }
-        self.listener = listener
-        port = Int(UInt16(bigEndian: address.sin_port))
-        Thread.detachNewThread {
-            while true {
-                let peer = accept(listener, nil, nil)
-                guard peer >= 0 else { return }
-                Thread.detachNewThread { Self.serve(peer, greeting, hears, answer) }
-            }
-        }
+        listener = try LoopbackListener { Self.serve($0, greeting, hears, answer) }
     }
 
-    func stop() {
-        shutdown(listener, Int32(SHUT_RDWR))
-        close(listener)
-    }
+    func stop() { listener.stop() }
 
     private static func serve(_ peer: Int32, _ greeting: String, _ hears: String?, _ answer: String) {
-        defer { close(peer) }
         _ = greeting.utf8.withContiguousStorageIfAvailable { send(peer, $0.baseAddress, $0.count, 0) }
         guard let hears else { return }
         var heard = ""
