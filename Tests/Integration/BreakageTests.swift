@@ -30,7 +30,10 @@ extension Scene {
     }
 
     private func breakAndMend(_ table: [Breakage], _ location: SourceLocation) async throws {
-        for entry in table { try await shell(entry.node, entry.script) }
+        for entry in table {
+            let done = try await lab.exec(entry.node, ["sh", "-c", entry.script], deadline: .seconds(240))
+            try #require(done.status == 0, "\(entry.script): \(done.all)", sourceLocation: location)
+        }
         let plan = try await bascule("plan", "--json")
         #expect(plan.status == 2, "\(plan.all)", sourceLocation: location)
         let drift = try await bascule("drift")

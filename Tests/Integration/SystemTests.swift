@@ -77,7 +77,8 @@ extension OnNodes {
                     == "inactive"
             }
             #expect(ended)
-            let origins = try await scene.run(node, "unattended-upgrade", "--dry-run", "--debug")
+            let origins = try await scene.lab.exec(
+                node, ["unattended-upgrade", "--dry-run", "--debug"], deadline: .seconds(240))
             #expect(origins.all.contains("label=Debian-Security"), "\(origins.all)")
             #expect(try await scene.run(node, tool, "none").status == 0)
             try await scene.shell(node, "echo bash > /var/lib/misc/bascule-upgrades")

@@ -56,7 +56,9 @@ else
 fi
 
 if [ -n "$configuration" ]; then
-    findings=$(timeout -k 5 120 "${GIXY:-gixy}" "$configuration" 2>&1)
+    # missing_resolver: an app's upstream is a variable with several values (an instance that is to end is left out), each the
+    # name of a group of loopback addresses. There is no name to resolve, and without a resolver nginx never asks for one.
+    findings=$(timeout -k 5 120 "${GIXY:-gixy}" --skips missing_resolver "$configuration" 2>&1)
     if [ $? -eq 0 ]; then say gixy "no finding" ""; else say gixy "findings" "$findings"; fi
 fi
 

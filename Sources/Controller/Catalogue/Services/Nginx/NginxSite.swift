@@ -47,7 +47,8 @@ extension Compilation {
         if fleet.services.certificates == nil {
             let certificate = Resource.certificate(
                 CertificateSpec(
-                    name.rawValue, domains: app.domains, certificatePath: self.certificate(name), keyPath: key(name)))
+                    name.rawValue, domains: app.domains, certificatePath: self.certificate(name), keyPath: key(name),
+                    days: 365))
             let folder = ResourceID(node: node, kind: "directory", name: "\(Self.nginxFolder)/tls")
             try add(certificate, on: node, requires: [folder], origin: origin)
             parts.watched.append(self.certificate(name))
