@@ -286,7 +286,7 @@ extension OnNodes {
             let stranger = try await TinyArchive("\(scene.folder)/stranger", suite: "stable")
             let key = try scene.read("grafana.asc")
             try scene.write("grafana.asc", try await stranger.publicKey())
-            try await scene.shell(node, "apt-get purge -qy grafana")
+            try await scene.shell(node, "apt-get purge -qy grafana && systemctl stop grafana-server")
             let refused = try await scene.bascule("apply", "--yes")
             #expect(refused.status == 1 && refused.all.contains("[repository-refused]"), "\(refused.all)")
             #expect(try await scene.run(node, "dpkg", "-s", "grafana").status != 0)
