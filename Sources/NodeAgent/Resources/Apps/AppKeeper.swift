@@ -48,7 +48,7 @@ enum AppKeeper {
                 .missingPrerequisite, "The unit template \(spec.unit)@.service is missing", at: .thing(spec.app))
         }
         let statuses = try UnitStatus.read(spec.ports.map { unit(spec, $0) })
-        if statuses.values.contains(where: \.needsDaemonReload) { try Systemctl.run(["daemon-reload"]) }
+        if statuses.values.contains(where: \.needsDaemonReload) { try SystemdChanges.take() }
         let seen = try observe(spec, try UnitStatus.read(spec.ports.map { unit(spec, $0) }), context)
         let rollout = AppRollout(spec, context)
         guard var previous = seen.current, seen.current != wanted || !seen.upToDate.isEmpty || isRunning(spec, statuses)

@@ -43,9 +43,8 @@ enum FirewallKeeper {
         }
         if try !isUnitWhole() {
             try AtomicFile.write(unitPath, Array(FirewallRules.unit.utf8), Permissions(mode: 0o644))
-            try Systemctl.run(["daemon-reload"])
         }
-        try Systemctl.run(["enable", "--", unitName])
+        try SystemdChanges.take(enable: [unitName])
     }
 
     static var unitPath: String { "\(UnitKeeper.directory)/\(unitName)" }
@@ -67,7 +66,7 @@ enum FirewallKeeper {
         for path in [FirewallRules.path, unitPath, record(context)] {
             try ParentDirectory.find(path)?.remove()
         }
-        try Systemctl.run(["daemon-reload"])
+        try SystemdChanges.take()
     }
 
     private static func listing() throws -> Digest? {

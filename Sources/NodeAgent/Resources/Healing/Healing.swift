@@ -81,10 +81,10 @@ extension ResourceKeeper {
 extension UnitKeeper {
     /// What an apply does, but for restarts: a running unit keeps running.
     static func heal(_ spec: UnitSpec, _ context: NodeContext) throws {
-        if try writeFiles(spec, context) { try Systemctl.run(["daemon-reload"]) }
+        if try writeFiles(spec, context) { try SystemdChanges.take() }
         guard !isTemplate(spec.name) else { return }
         let names = [spec.name]
-        if try UnitStatus.read(names)[spec.name]?.needsDaemonReload == true { try Systemctl.run(["daemon-reload"]) }
+        if try UnitStatus.read(names)[spec.name]?.needsDaemonReload == true { try SystemdChanges.take() }
         let status = try UnitStatus.read(names)[spec.name] ?? .unknown
         try settle(spec, status)
         guard spec.state == .running, !spec.masked else {

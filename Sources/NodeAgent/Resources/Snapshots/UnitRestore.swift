@@ -23,7 +23,7 @@ enum UnitRestore {
         if let dropIns = try ParentDirectory.find("\(UnitKeeper.directory)/\(name).d") {
             unlinkat(dropIns.descriptor, dropIns.name, AT_REMOVEDIR)
         }
-        if changed { try Systemctl.run(["daemon-reload"]) }
+        if changed { try SystemdChanges.take() }
         guard !isTemplate, wasThere else { return }
         if snapshot.unitFile == "masked" { return try Systemctl.run(["mask", "--", name]) }
         if current?.unitFile.hasPrefix("masked") == true { try Systemctl.run(["unmask", "--", name]) }

@@ -29,11 +29,10 @@ enum TimerKeeper {
                 try Systemctl.run(["disable", "--now", "--", name])
             }
             for file in files(spec) { try ParentDirectory.find(file.path)?.remove() }
-            return try Systemctl.run(["daemon-reload"])
+            return try SystemdChanges.take()
         }
         for file in files(spec) { try AtomicFile.write(file.path, Array(file.text.utf8), Permissions(mode: 0o644)) }
-        try Systemctl.run(["daemon-reload"])
-        try Systemctl.run(["enable", "--", name])
+        try SystemdChanges.take(enable: [name])
         // A running timer keeps its old schedule until it is restarted.
         let outcome = try Systemctl.attempt(["restart", "--", name])
         guard outcome.status == 0 else { throw Systemctl.failure(name, "restart", outcome) }

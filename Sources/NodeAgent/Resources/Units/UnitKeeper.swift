@@ -44,9 +44,14 @@ enum UnitKeeper {
     static func apply(_ specs: [UnitSpec], _ context: NodeContext) throws {
         var needsReload = false
         for spec in specs { needsReload = try writeFiles(spec, context) || needsReload }
-        let names = specs.map(\.name).filter { !isTemplate($0) }
-        if !needsReload { needsReload = try UnitStatus.read(names).values.contains { $0.needsDaemonReload } }
-        if needsReload { try Systemctl.run(["daemon-reload"]) }
+        let statuses = try UnitStatus.readAtOnce(specs.map(\.name).filter { !isTemplate($0) })
+        needsReload = needsReload || statuses.values.contains { $0.needsDaemonReload }
+        let plain = specs.filter { statuses[$0.name].map { !isMasked($0) } == true && !$0.masked }
+        let enable = plain.filter { wantsLinks($0, statuses[$0.name]) == true }.map(\.name)
+        let disable = plain.filter { wantsLinks($0, statuses[$0.name]) == false }.map(\.name)
+        if needsReload || !enable.isEmpty || !disable.isEmpty {
+            try SystemdChanges.take(enable: enable, disable: disable)
+        }
         try UnitRunner.startTogether(specs.filter { !isTemplate($0.name) }, context)
         for spec in specs where !isTemplate(spec.name) {
             if context.isCancelled() { throw BasculeError(.cancelled, "Cancelled before \(spec.name)") }
@@ -110,16 +115,28 @@ enum UnitKeeper {
 
     /// Whether it is masked, and whether it starts at boot.
     static func settle(_ spec: UnitSpec, _ status: UnitStatus) throws {
-        let isMasked = status.load == "masked" || status.unitFile.hasPrefix("masked")
+        let isMasked = isMasked(status)
         if spec.masked {
             if !isMasked { try Systemctl.run(["mask", "--now", "--", spec.name]) }
             return
         }
         if isMasked { try Systemctl.run(["unmask", "--", spec.name]) }
-        if let enabled = spec.enabled {
-            let fixed = ["static", "generated", "transient"].contains(status.unitFile)
-            let isEnabled = ["enabled", "alias", "indirect"].contains(status.unitFile)
-            if !fixed, enabled != isEnabled { try Systemctl.run([enabled ? "enable" : "disable", "--", spec.name]) }
+        switch wantsLinks(spec, status) {
+        case true?: try SystemdChanges.take(enable: [spec.name])
+        case false?: try SystemdChanges.take(disable: [spec.name])
+        case nil: break
         }
+    }
+
+    private static func isMasked(_ status: UnitStatus) -> Bool {
+        status.load == "masked" || status.unitFile.hasPrefix("masked")
+    }
+
+    /// Whether the unit is to be enabled or disabled; nil where it is as it shall be.
+    private static func wantsLinks(_ spec: UnitSpec, _ status: UnitStatus?) -> Bool? {
+        guard let enabled = spec.enabled, let status else { return nil }
+        let fixed = ["static", "generated", "transient"].contains(status.unitFile)
+        let isEnabled = ["enabled", "alias", "indirect"].contains(status.unitFile)
+        return fixed || enabled == isEnabled ? nil : enabled
     }
 }

@@ -107,16 +107,24 @@ enum Systemctl {
         return try links.withLock { _ in try execute(arguments, deadline) }
     }
 
+    /// Runs it whoever else changes links: for who holds `links`.
+    static func require(_ arguments: [String]) throws {
+        let outcome = try execute(arguments, .seconds(180))
+        guard outcome.status == 0 else { throw refused(arguments, outcome) }
+    }
+
+    private static func refused(_ arguments: [String], _ outcome: ProcessOutcome) -> BasculeError {
+        BasculeError(
+            .unitFailed, "systemctl \(arguments.joined(separator: " ")) failed", cause: outcome.cause(lines: 8))
+    }
+
     private static func execute(_ arguments: [String], _ deadline: Duration) throws -> ProcessOutcome {
         try Subprocess.run(["systemctl", "--no-ask-password", "--no-pager"] + arguments, .init(deadline: deadline))
     }
 
     static func run(_ arguments: [String]) throws {
         let outcome = try attempt(arguments)
-        guard outcome.status == 0 else {
-            throw BasculeError(
-                .unitFailed, "systemctl \(arguments.joined(separator: " ")) failed", cause: outcome.cause(lines: 8))
-        }
+        guard outcome.status == 0 else { throw refused(arguments, outcome) }
     }
 
     /// Waits until a unit is active and has stayed so for a moment: a simple service counts as started before it

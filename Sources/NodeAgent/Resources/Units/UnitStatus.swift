@@ -29,6 +29,9 @@ package struct UnitStatus: Hashable, Sendable {
         return try Systemctl.links.withLock { _ in try ask(names) }
     }
 
+    /// The same without waiting for a change that somebody makes at the moment: `needsDaemonReload` may be of that.
+    static func readAtOnce(_ names: [String]) throws -> [String: UnitStatus] { try names.isEmpty ? [:] : ask(names) }
+
     private static func ask(_ names: [String]) throws -> [String: UnitStatus] {
         let bus = try SystemdBus()
         let manager = "/org/freedesktop/systemd1"
