@@ -10,6 +10,9 @@ package actor SegmentKeeper {
     /// Somebody who watches a segment.
     package typealias Watcher = @Sendable (Event) -> Void
 
+    /// How many steps run at once. Most wait for systemd, and those that wait together share its reloads.
+    private static let width = 8
+
     private struct Running {
         var segment: Segment
         var executor: StepExecutor
@@ -111,7 +114,8 @@ package actor SegmentKeeper {
         let performer = SegmentPerformer(
             segment: segment, services: services, control: control, history: history, sink: sink)
         let executor = StepExecutor(
-            steps: segment.steps, onFailure: segment.onFailure, history: history, journal: sink, performer: performer)
+            steps: segment.steps, onFailure: segment.onFailure, history: history, width: Self.width, journal: sink,
+            performer: performer)
         running[segment.id] = Running(segment: segment, executor: executor, control: control)
         Task {
             do {

@@ -14,12 +14,22 @@ enum SystemdChanges {
 
     private struct Queue {
         var last = 0
+        /// Who is about to wish for something.
+        var expected = 0
         var waiting: [Wish] = []
         /// What came of wishes that somebody else carried out.
         var ended: [Int: BasculeError?] = [:]
     }
 
     private static let queue = Mutex(Queue())
+
+    /// Finds out what is to be wished for, and wishes it: nothing where `body` gives nil.
+    static func prepare(_ body: () throws -> (enable: [String], disable: [String])?) throws {
+        queue.withLock { $0.expected += 1 }
+        let wish = Result { try body() }
+        queue.withLock { $0.expected -= 1 }
+        if let wish = try wish.get() { try take(enable: wish.enable, disable: wish.disable) }
+    }
 
     /// Enables and disables units, and returns once systemd has read all files as they were when this was called.
     /// - Throws: `unit-failed`, for these units alone.
@@ -29,9 +39,12 @@ enum SystemdChanges {
             queue.waiting.append(Wish(ticket: queue.last, enable: enable, disable: disable))
             return queue.last
         }
+        // Steps that waited for the same reload come on together: the first of them waits for the others, a moment.
+        let end = Deadline.seconds(0.2)
+        while !end.passed, queue.withLock({ $0.expected > 0 && $0.ended[ticket] == nil }) {
+            Monotonic.sleep(.milliseconds(2))
+        }
         try Systemctl.links.withLock { _ in
-            // Steps that waited for the same reload arrive together: the first one waits for the others.
-            if queue.withLock({ $0.ended[ticket] == nil }) { Monotonic.sleep(.milliseconds(10)) }
             let (ended, batch) = queue.withLock { queue -> (BasculeError??, [Wish]) in
                 if let ended = queue.ended.removeValue(forKey: ticket) { return (.some(ended), []) }
                 defer { queue.waiting = [] }

@@ -42,15 +42,15 @@ enum UnitKeeper {
 
     /// Brings units to their state: all files first, one daemon-reload, then one unit after the other.
     static func apply(_ specs: [UnitSpec], _ context: NodeContext) throws {
-        var needsReload = false
-        for spec in specs { needsReload = try writeFiles(spec, context) || needsReload }
-        let statuses = try UnitStatus.readAtOnce(specs.map(\.name).filter { !isTemplate($0) })
-        needsReload = needsReload || statuses.values.contains { $0.needsDaemonReload }
-        let plain = specs.filter { statuses[$0.name].map { !isMasked($0) } == true && !$0.masked }
-        let enable = plain.filter { wantsLinks($0, statuses[$0.name]) == true }.map(\.name)
-        let disable = plain.filter { wantsLinks($0, statuses[$0.name]) == false }.map(\.name)
-        if needsReload || !enable.isEmpty || !disable.isEmpty {
-            try SystemdChanges.take(enable: enable, disable: disable)
+        try SystemdChanges.prepare {
+            var needsReload = false
+            for spec in specs { needsReload = try writeFiles(spec, context) || needsReload }
+            let statuses = try UnitStatus.readAtOnce(specs.map(\.name).filter { !isTemplate($0) })
+            needsReload = needsReload || statuses.values.contains { $0.needsDaemonReload }
+            let plain = specs.filter { statuses[$0.name].map { !isMasked($0) } == true && !$0.masked }
+            let enable = plain.filter { wantsLinks($0, statuses[$0.name]) == true }.map(\.name)
+            let disable = plain.filter { wantsLinks($0, statuses[$0.name]) == false }.map(\.name)
+            return needsReload || !enable.isEmpty || !disable.isEmpty ? (enable, disable) : nil
         }
         try UnitRunner.startTogether(specs.filter { !isTemplate($0.name) }, context)
         for spec in specs where !isTemplate(spec.name) {
