@@ -10,8 +10,14 @@ final class IdleMemory: Sendable {
     private let seen = Mutex((begun: -1, ticks: 0))
     /// Quiet ticks before anything is given back: a controller often connects again at once.
     private let patience: Int
+    /// Looking after the node runs little of the code, but all of it once in a while: after so many more quiet ticks what
+    /// is resident is looked at again, and given back where it is more than `bytes`.
+    private let interval: Int
+    private let bytes: Int
 
-    init(patience: Int = 5) { self.patience = patience }
+    init(patience: Int = 5, interval: Int = 60, bytes: Int = 14 << 20) {
+        (self.patience, self.interval, self.bytes) = (patience, interval, bytes)
+    }
 
     /// Runs `body`, a connection's whole life.
     func whileConnected(_ body: () -> Void) {
@@ -32,9 +38,23 @@ final class IdleMemory: Sendable {
             // A connection that came and went between two ticks counts too.
             seen.ticks = isOpen || count != seen.begun ? 0 : seen.ticks + 1
             seen.begun = count
-            return seen.ticks == patience
+            return seen.ticks == patience || isDue(seen.ticks)
         }
         return isTime ? Self.giveBack() : 0
+    }
+
+    private func isDue(_ ticks: Int) -> Bool {
+        ticks > patience && (ticks - patience) % interval == 0 && Self.resident() > bytes
+    }
+
+    /// Bytes of this process in memory (the second field of `/proc/self/statm`, in pages); 0 where it cannot be read.
+    static func resident() -> Int {
+        guard let text = (try? AtomicFile.read("/proc/self/statm")) ?? nil,
+            let pages = String(decoding: text, as: UTF8.self).split(separator: " ").dropFirst().first.flatMap({
+                Int($0)
+            })
+        else { return 0 }
+        return pages * Int(sysconf(Int32(_SC_PAGESIZE)))
     }
 
     /// Only code, which nothing writes to: what is dropped is read again from its file as it was.

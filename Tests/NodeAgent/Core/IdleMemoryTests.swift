@@ -16,6 +16,14 @@ struct IdleMemoryTests {
         #expect(memory.tick() > 1 << 20)
     }
 
+    @Test func givesBackAgainWhereTooMuchIsThere() {
+        #expect(IdleMemory.resident() > 1 << 20)
+        let greedy = IdleMemory(patience: 1, interval: 3, bytes: 1)
+        #expect((0..<8).map { _ in greedy.tick() > 0 } == [false, true, false, false, true, false, false, true])
+        let content = IdleMemory(patience: 1, interval: 3, bytes: .max)
+        #expect((0..<8).map { _ in content.tick() > 0 } == [false, true] + Array(repeating: false, count: 6))
+    }
+
     @Test func noticesAConnectionBetweenTwoTicks() {
         let memory = IdleMemory(patience: 2)
         memory.tick()
