@@ -5,8 +5,8 @@ let everyKey = #"""
       n1: {address: "2001:db8::1", port: 2222, user: admin, key: keys/admin, hostKey: "ssh-ed25519 QUJD comment", memory: 4GiB}
       n2: {provider: lab, image: debian13, disk: 4GiB}
     topologies:
-      one: {n1: [database, cache, web, app, mail]}
-      two: {n1: [database, cache, monitoring], n2: [web, app, mail]}
+      one: {n1: [database, cache, web, app, mail, backup]}
+      two: {n1: [database, cache, monitoring, backup], n2: [web, app, mail]}
     topology: two
     services:
       postgresql:
@@ -79,6 +79,33 @@ let everyKey = #"""
         idle: 10m
         kernel: {vm.swappiness: 5}
         remove: [telnet]
+      backup:
+        encryptionKey: !secret BACKUP_KEY
+        targets:
+          local: {path: /srv/backup}
+          other: {node: n2, path: /srv/keep}
+          cloud:
+            s3:
+              endpoint: s3.example:8443
+              bucket: shop-backups
+              region: eu-1
+              accessKey: !secret S3_KEY
+              secretKey: !secret S3_SECRET
+              prefix: shop/one
+              storageClass: STANDARD_IA
+              objectLock: 14d
+              pathStyle: true
+              caBundle: templates/b.conf
+              prune: {accessKey: !secret PRUNE_KEY, secretKey: !secret PRUNE_SECRET}
+        postgresql:
+          targets: [local, cloud]
+          base: 03:45
+          full: 14d
+          keep: 60d
+          archiveTimeout: 2m
+          rpo: 10m
+          verify: weekly
+          processes: 4
     apps:
       shop:
         source: {git: "https://git.example/shop.git", ref: v1.2}

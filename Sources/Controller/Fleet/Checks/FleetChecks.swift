@@ -133,7 +133,7 @@ struct FleetChecks {
             ("postgresql", .database), ("pgbouncer", .database), ("redis", .cache), ("nginx", .web), ("caddy", .web),
             ("certificates", .web),
             ("mail", .mail),
-            ("monitoring", .monitoring),
+            ("monitoring", .monitoring), ("backup", .backup),
         ]
         for (service, role) in needs where declared("services.\(service)") {
             placed("the service '\(service)'", role, at: key("services.\(service)"), fleet)
@@ -146,6 +146,7 @@ struct FleetChecks {
                 hint: "a cache may evict keys; durable is for queues and sessions")
         }
         if let mail = services.mail { self.mail(mail, fleet) }
+        if let backup = services.backup { self.backup(backup, fleet) }
         ports(fleet)
     }
 

@@ -11,6 +11,7 @@ package struct Services: Sendable, Equatable {
     package var mail: Mail?
     package var monitoring: Monitoring?
     package var system: System?
+    package var backup: Backup?
     package init() {}
 }
 
@@ -28,6 +29,7 @@ extension Services: Declared {
             .key("mail", \.mail, .object, "Postfix, which sends (role mail)"),
             .key("monitoring", \.monitoring, .object, "Monitoring and error tracking (role monitoring)"),
             .key("system", \.system, .object, "Hardening of every node with a role"),
+            .key("backup", \.backup, .object, "Backups (role backup)"),
         ]
     }
 }
