@@ -71,10 +71,14 @@ extension OnNodes {
         private func expectUpgrades() async throws {
             let tool = "/usr/local/lib/bascule/upgrades"
             #expect(try await scene.run(node, tool, "begun").status == 0)
-            let ended = try await eventually(within: 240, every: .seconds(1)) {
+            // They begin a minute after the apply, so as not to slow it.
+            let ended = try await eventually(within: 300, every: .seconds(1)) {
                 try await scene.shell(
-                    node, "systemctl show -P ActiveState apt-daily.service apt-daily-upgrade.service | sort -u | xargs")
-                    == "inactive"
+                    node,
+                    """
+                    systemctl show -P ActiveState apt-daily.service apt-daily-upgrade.service | sort -u | xargs
+                    systemctl show -P ExecMainExitTimestampMonotonic apt-daily-upgrade.service | sed 's/[1-9].*/over/'
+                    """) == "inactive\nover"
             }
             #expect(ended)
             let origins = try await scene.lab.exec(

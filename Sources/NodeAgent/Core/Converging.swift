@@ -7,14 +7,18 @@ extension SegmentPerformer {
     func converge(_ items: [ConvergeItem], _ step: Step, interrupted: Bool) async throws -> StepResult {
         let services = services
         let control = control
-        let (segment, sink) = (segment, sink)
+        let (segment, sink, unitsAhead) = (segment, sink, unitsAhead)
         return try await Blocking.run {
             let context = services.context(
                 progress: { sink.progress(StepProgress(step: step.id, line: $0)) }, isCancelled: { control.isCancelled }
             )
             services.healing.quiet(items.map(\.desired.id))
-            let decided = try Convergence.decide(
+            try unitsAhead.write(before: step, of: segment, context, services)
+            var decided = try Convergence.decide(
                 items, ResourceKeeper.observe(items.map(\.desired), context), interrupted: interrupted)
+            decided.ahead = items.compactMap { item in
+                unitsAhead.change(of: item.desired.id).map { (item.desired, $0) }
+            }
             guard !decided.changes.isEmpty else { return decided.nothingToDo }
             let captures = try decided.changes.map { ($0.0.id, try ResourceKeeper.capture($0.0, context)) }
             try SnapshotKeeper(paths: services.paths).add(captures, to: segment.id, of: segment.plan)
@@ -23,9 +27,7 @@ extension SegmentPerformer {
             Failpoint.hit("agent.converge.verify")
             let after = ResourceKeeper.observe(decided.changes.map(\.0), context)
             try Convergence.verify(decided.changes.map(\.0), after)
-            return StepResult(
-                .done, decided.summary,
-                changes: Dictionary(decided.changes.map { ($0.0.id, $0.1) }, uniquingKeysWith: { $1 }))
+            return decided.done
         }
     }
 }
@@ -35,6 +37,8 @@ struct Convergence {
     var changes: [(DesiredResource, Change)] = []
     var satisfied: [String] = []
     var unreachable: [String] = []
+    /// What was changed for these resources before the step began.
+    var ahead: [(DesiredResource, Change)] = []
 
     /// Throws `changed-underneath` where a resource is neither as it was when planned nor as desired. A step that was
     /// interrupted may find its own half-done work: what it finds then is judged anew.
@@ -77,15 +81,20 @@ struct Convergence {
     }
 
     var nothingToDo: StepResult {
-        unreachable.isEmpty
+        if !ahead.isEmpty { return done }
+        return unreachable.isEmpty
             ? StepResult(.satisfied, satisfied.first ?? "nothing to do")
             : StepResult(.unreachable, unreachable.joined(separator: "; "))
     }
 
-    var summary: String {
-        changes.count == 1
-            ? changes[0].1.differences.map { "\($0.attribute)\($0.after.map { " → \($0)" } ?? "")" }.joined(
-                separator: ", ")
-            : "\(changes.count) changes"
+    /// All that was changed, ahead of the step and in it.
+    var done: StepResult {
+        let all = Dictionary((changes + ahead).map { ($0.0.id, $0.1) }, uniquingKeysWith: { $1 })
+        let summary =
+            all.count == 1
+            ? all.values.flatMap(\.differences).map { "\($0.attribute)\($0.after.map { " → \($0)" } ?? "")" }
+                .joined(separator: ", ")
+            : "\(all.count) changes"
+        return StepResult(.done, summary, changes: all)
     }
 }

@@ -13,11 +13,13 @@ final class SegmentPerformer: StepPerformer {
     let outputs: Mutex<[StepID: StepOutput]>
     let lease: LeaseClock
     let edgeRenewal = EdgeRenewal()
+    let unitsAhead: UnitsAhead
 
     init(
         segment: Segment, services: AgentServices, control: SegmentControl, history: ExecutionHistory, sink: SegmentSink
     ) {
         (self.segment, self.services, self.control, self.sink) = (segment, services, control, sink)
+        unitsAhead = UnitsAhead(history)
         outputs = Mutex(history.results.compactMapValues(\.output))
         let begun = segment.steps.filter { history.begun.contains($0.id) }
         let opened = begun.contains { $0.phase == .open && history.results[$0.id]?.isGood == true }
@@ -55,6 +57,7 @@ final class SegmentPerformer: StepPerformer {
         }
         Failpoint.hit("agent.step.end")
         result.seconds = WallClock.monotonic() - start
+        unitsAhead.ended(step.id, result)
         if let output = result.output { outputs.withLock { $0[step.id] = output } }
         return result
     }

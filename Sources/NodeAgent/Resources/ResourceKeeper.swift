@@ -151,5 +151,8 @@ package enum ResourceKeeper {
     }
 
     /// Puts right what a crash of the agent may have left behind. To be called when the agent starts.
-    package static func repair(_ context: NodeContext) throws { try PolicyRC.repair() }
+    package static func repair(_ context: NodeContext) throws {
+        try PolicyRC.repair()
+        try SystemdReloads.catchUp()
+    }
 }

@@ -4,7 +4,8 @@
 #   none        succeeds where there are none
 #   kept        upgrades them: an apply calls it
 #   begun       succeeds where this node's upgrades have begun
-#   begin       starts the day's upgrades at once, beside what else goes on: a new node has all holes of its image
+#   begin       has the day's upgrades done in a minute, when the apply that begins them is over: a new node has all
+#               holes of its image
 set -eu
 noted=/var/lib/misc/bascule-upgrades
 begun=/var/lib/misc/bascule-upgrades-begun
@@ -27,7 +28,7 @@ kept)
     ;;
 begun) [ -e "$begun" ] ;;
 begin)
-    systemctl --no-block start apt-daily.service apt-daily-upgrade.service
+    systemd-run --quiet --collect --on-active=60 systemctl start apt-daily.service apt-daily-upgrade.service
     : >"$begun"
     ;;
 *) exit 64 ;;

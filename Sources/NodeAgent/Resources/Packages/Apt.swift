@@ -18,9 +18,15 @@ enum Apt {
     @discardableResult
     static func run(_ arguments: [String], _ what: String, _ context: NodeContext) throws -> ProcessOutcome {
         try AptLock.wait(context)
-        return try Subprocess.require(
-            ["apt-get"] + options + arguments, what, code: .packageFailed, hint: nil,
-            .init(environment: environment, deadline: .seconds(3600), onLine: { context.progress($0) }))
+        let isUpdate = arguments.last == "update"
+        let quiet = isUpdate ? [] : try SystemdReloads.options(context)
+        let result = Result {
+            try Subprocess.require(
+                ["apt-get"] + options + quiet + arguments, what, code: .packageFailed, hint: nil,
+                .init(environment: environment, deadline: .seconds(3600), onLine: { context.progress($0) }))
+        }
+        if !isUpdate { try SystemdReloads.catchUp() }
+        return try result.get()
     }
 
     /// For how long package lists are good: what is installed from older ones has known holes, and unattended upgrades,

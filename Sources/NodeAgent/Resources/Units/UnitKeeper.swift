@@ -2,11 +2,11 @@ import BasculeModel
 import Glibc
 
 /// systemd units: their files, whether they start at boot, whether they run, and with which configuration.
-enum UnitKeeper {
+package enum UnitKeeper {
     static let directory = "/etc/systemd/system"
 
     /// A template (`name@.service`) has files but no state of its own.
-    static func isTemplate(_ name: String) -> Bool { name.contains("@.") }
+    package static func isTemplate(_ name: String) -> Bool { name.contains("@.") }
 
     static func observe(_ spec: UnitSpec, _ statuses: [String: UnitStatus], _ context: NodeContext) throws
         -> UnitObserved
@@ -38,6 +38,20 @@ enum UnitKeeper {
                 spec.reloadOn, known: record?.reload, since: status.startBegan, context)
         }
         return observed
+    }
+
+    /// Writes the files of units and changes their links, all before one daemon-reload; starts nothing. A link that
+    /// cannot be changed is left to `apply`.
+    package static func writeAhead(
+        _ specs: [UnitSpec], _ statuses: [String: UnitStatus], _ context: NodeContext
+    ) throws {
+        for spec in specs { _ = try writeFiles(spec, context) }
+        let plain = specs.filter { statuses[$0.name].map { !isMasked($0) } == true }
+        let enable = plain.filter { wantsLinks($0, statuses[$0.name]) == true }.map(\.name)
+        let disable = plain.filter { wantsLinks($0, statuses[$0.name]) == false }.map(\.name)
+        do { try SystemdChanges.take(enable: enable, disable: disable) } catch let error as BasculeError {
+            context.progress(error.message)
+        }
     }
 
     /// Brings units to their state: all files first, one daemon-reload, then one unit after the other.
