@@ -37,7 +37,8 @@ enum DataJudge {
         case .copied(let copy):
             let proof = evidence(
                 "database copied",
-                "\(copy.rows.grouped) rows in \(copy.copied.count) tables, \(copy.bytes.bytesText), \(copy.indexes) indexes",
+                "\(copy.rows.grouped) rows in \(copy.copied.count) tables, \(copy.bytes.bytesText), \(copy.indexes) indexes"
+                    + (copy.proof.map { ", \($0.rows.grouped) rows proved equal in \($0.seconds.durationText)" } ?? ""),
                 nil, true, Double(copy.rows), "rows")
             return StepResult(.done, proof.value, evidence: [proof])
         case .synced(let sync):
@@ -83,6 +84,12 @@ enum DataJudge {
             return StepResult(.done, said.value, evidence: [said])
         case .released: return StepResult(.done, "every right given back")
         case .finished: return StepResult(.done, "the mover's own tables removed")
+        case .compared(let table):
+            return StepResult(
+                .done,
+                table.isEqual
+                    ? "\(table.table): \(table.sourceRows.grouped) rows equal"
+                    : "\(table.table): \(table.rows.count) rows differ")
         }
     }
 

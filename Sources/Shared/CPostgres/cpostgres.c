@@ -1,4 +1,5 @@
 #include "cpostgres.h"
+#include "digest.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
@@ -136,7 +137,8 @@ int cpq_length(cpq_result *result, int row, int column) { return pq.getlength(re
 int cpq_is_null(cpq_result *result, int row, int column) { return pq.getisnull(result, row, column); }
 const char *cpq_affected(cpq_result *result) { return pq.cmdTuples(result); }
 
-size_t cpq_copy_chunk(cpq_conn *conn, char **buffer, size_t *capacity, size_t goal, int64_t *rows, int *end) {
+size_t cpq_copy_chunk(
+    cpq_conn *conn, char **buffer, size_t *capacity, size_t goal, int64_t *rows, int *end, cpq_digest *digest) {
     size_t used = 0;
     *rows = 0;
     *end = 0;
@@ -160,6 +162,7 @@ size_t cpq_copy_chunk(cpq_conn *conn, char **buffer, size_t *capacity, size_t go
             *capacity = larger;
         }
         memcpy(*buffer + used, row, count);
+        if (digest) cpq_digest_row(digest, (const unsigned char *)row, count);
         pq.freemem(row);
         used += count;
         *rows += 1;

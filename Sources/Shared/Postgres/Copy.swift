@@ -22,10 +22,11 @@ package struct CopyFailure: Error, Sendable {
 extension PGConnection {
     /// Streams `COPY … TO STDOUT` of `source` into `COPY … FROM STDIN` of this connection, in chunks of about
     /// `chunk` bytes. `tick` gets what has gone through since the last call and throws to stop. Throws `CopyFailure`,
-    /// or what `tick` threw; the target's transaction is then failed and to be rolled back by the caller.
+    /// or what `tick` threw; the target's transaction is then failed and to be rolled back by the caller. `digest` gets
+    /// every row as it passes.
     package func copy(
         from source: PGConnection, out: String, in into: String, chunk: Int = 256 * 1024,
-        tick: (CopyCount) throws -> Void
+        digest: CopyDigest? = nil, tick: (CopyCount) throws -> Void
     ) throws -> CopyCount {
         do { try source.query(out) } catch { throw CopyFailure(side: .source, error: error) }
         do { try query(into) } catch {
@@ -40,7 +41,7 @@ extension PGConnection {
             var end: Int32 = 0
             repeat {
                 var rows: Int64 = 0
-                let used = cpq_copy_chunk(source.handle, &buffer, &capacity, chunk, &rows, &end)
+                let used = cpq_copy_chunk(source.handle, &buffer, &capacity, chunk, &rows, &end, digest?.state)
                 if used > 0 {
                     guard cpq_put_copy(handle, buffer, Int32(used)) == 1 else {
                         throw CopyFailure(side: .target, error: finishCopyIn(reason: nil) ?? connectionError())
@@ -106,7 +107,7 @@ extension PGConnection {
         var end: Int32 = 0
         repeat {
             var rows: Int64 = 0
-            _ = cpq_copy_chunk(handle, &buffer, &capacity, capacity / 2, &rows, &end)
+            _ = cpq_copy_chunk(handle, &buffer, &capacity, capacity / 2, &rows, &end, nil)
         } while end == 0
         _ = drain()
     }

@@ -7,7 +7,7 @@ struct Bisect {
     let target: PGConnection
     let hash: RowHash
     /// Differences reported for a table.
-    static let limit = 20
+    var limit = 20
 
     private struct Entry: Equatable {
         var count: String
@@ -22,13 +22,13 @@ struct Bisect {
         let right = try query(target, byBucket(table, buckets), table)
         var suspects = Set(left.keys).union(right.keys).filter { left[$0] != right[$0] }.sorted()[...]
         var found: [PostgresRowDifference] = []
-        while !suspects.isEmpty, found.count < Self.limit {
+        while !suspects.isEmpty, found.count < limit {
             let some = Array(suspects.prefix(16))
             suspects = suspects.dropFirst(16)
             let sql = byKey(table, buckets, some)
             found += compare(try query(source, sql, table), try query(target, sql, table), table)
         }
-        return Array(found.prefix(Self.limit))
+        return Array(found.prefix(limit))
     }
 
     private func compare(

@@ -47,12 +47,15 @@ extension PGConnection {
 /// One snapshot of the source for all sessions.
 struct SourceSnapshot: Sendable {
     let name: String
+    /// Names the snapshot among all that a source ever gave: a server that was started anew gives its names again.
+    let run: String
 
     /// Opens the transaction that holds the snapshot; it lives as long as the connection's transaction.
     init(_ control: PGConnection) throws {
         do {
             try control.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             name = try control.query("SELECT pg_export_snapshot()").scalar ?? ""
+            run = "\(name) \(UInt64.random(in: 0...UInt64.max))"
         } catch {
             throw error.basculeError(
                 "taking a snapshot of the source", at: .thing(control.place),
@@ -117,7 +120,7 @@ enum Sequences {
 enum CopyMeter {
     static func measure(
         _ table: PGTable, _ progress: @escaping @Sendable (MoveProgress) -> Void, phase: String = "copy",
-        stop: @escaping () -> Bool,
+        before: CopyCount = CopyCount(), stop: @escaping () -> Bool,
         _ body: ((CopyCount) throws -> Void) throws -> CopyCount
     ) throws -> PostgresTableCopy {
         let start = MoveClock.now()
@@ -126,7 +129,8 @@ enum CopyMeter {
         func tell(_ count: CopyCount) {
             progress(
                 MoveProgress(
-                    subject: table.shown, phase: phase, rows: count.rows, bytes: count.bytes, totalBytes: table.bytes))
+                    subject: table.shown, phase: phase, rows: before.rows + count.rows,
+                    bytes: before.bytes + count.bytes, totalBytes: table.bytes))
         }
         tell(seen)
         let count = try body { step in

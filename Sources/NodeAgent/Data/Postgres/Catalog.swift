@@ -22,6 +22,8 @@ struct PGColumn {
     var name: String
     /// As `format_type` writes it.
     var type: String
+    /// The type's number at the source; on every server the same where `isPortable`.
+    var typeNumber: UInt32
     /// Empty, or the generation expression.
     var generated: String
     /// `a`, `d` or empty.
@@ -66,9 +68,12 @@ struct PGTable {
     var quoted: String { PGQuote.identifier(schema, name) }
     /// For reports.
     var shown: String { PGQuote.shown(schema, name) }
-    var holdsRows: Bool { kind == "r" }
+    /// Its rows are left behind, as the fleet file says.
+    var isExcluded = false
+    var holdsRows: Bool { kind == "r" && !isExcluded }
     /// What COPY may name.
     var copied: [PGColumn] { columns.filter { $0.generated.isEmpty } }
+    var hasGenerated: Bool { columns.contains { !$0.generated.isEmpty } }
 }
 
 struct PGIndex {

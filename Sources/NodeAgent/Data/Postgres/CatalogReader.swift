@@ -8,13 +8,25 @@ struct CatalogReader {
     let schemas: [String]?
     let targetRoles: Set<String>
     let targetVersion: Int
+    /// Tables whose rows stay behind, as `schema.table`.
+    var exclude: [String] = []
+
+    /// For a move, with the roles that the target has.
+    init(_ connection: PGConnection, _ move: PostgresMove, target: PGConnection, roles: Set<String>? = nil) throws {
+        self.connection = connection
+        schemas = move.schemas
+        exclude = move.exclude ?? []
+        targetVersion = target.serverVersion
+        targetRoles =
+            try roles ?? Set(target.query("SELECT rolname FROM pg_roles").rows.map { $0[0] ?? "" })
+    }
 
     func read() throws -> PGCatalog {
         var catalog = PGCatalog(version: connection.serverVersion)
         catalog.schemas = try selectedSchemas()
         catalog.extensions = try extensions()
         let tables = CatalogTables(connection: connection, schemas: catalog.schemas)
-        catalog.tables = try tables.tables()
+        catalog.tables = try excluding(tables.tables())
         catalog.indexes = try tables.indexes()
         catalog.constraints = try tables.constraints()
         let reader = CatalogObjects(connection: connection, schemas: catalog.schemas)
@@ -43,6 +55,22 @@ struct CatalogReader {
         catalog.shape = try shape.read()
         catalog.text = text(catalog, policies: try shape.policies())
         return catalog
+    }
+
+    private func excluding(_ tables: [PGTable]) throws -> [PGTable] {
+        func names(_ table: PGTable) -> [String] { ["\(table.schema).\(table.name)", table.quoted] }
+        let known = Set(tables.flatMap(names))
+        let absent = exclude.filter { !known.contains($0) }
+        guard absent.isEmpty else {
+            throw BasculeError(
+                .invalidInput, "The source has no table \(absent.joined(separator: ", ")) that could be left behind",
+                at: .thing(connection.place), hint: "Write it as schema.table.")
+        }
+        return tables.map { table in
+            var table = table
+            table.isExcluded = names(table).contains(where: exclude.contains)
+            return table
+        }
     }
 
     private func selectedSchemas() throws -> [String] {

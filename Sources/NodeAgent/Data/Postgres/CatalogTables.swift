@@ -69,7 +69,7 @@ struct CatalogTables {
                 CASE WHEN a.attcollation <> t.typcollation
                     THEN quote_ident(ln.nspname) || '.' || quote_ident(l.collname) END,
                 a.attnotnull, CASE WHEN a.attstorage <> t.typstorage THEN a.attstorage END, \(compression),
-                a.attstattarget, array_to_string(a.attoptions, ', ')
+                a.attstattarget, array_to_string(a.attoptions, ', '), a.atttypid
             FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
                 JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typlen = -1
                 LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -80,7 +80,8 @@ struct CatalogTables {
         var columns: [Int64: [PGColumn]] = [:]
         for row in rows.rows {
             let column = PGColumn(
-                number: Int(number(row[1])), name: row[2] ?? "", type: row[3] ?? "", generated: row[4] ?? "",
+                number: Int(number(row[1])), name: row[2] ?? "", type: row[3] ?? "",
+                typeNumber: UInt32(clamping: number(row[13])), generated: row[4] ?? "",
                 identity: row[5] ?? "", isPortable: row[6] == "t", collation: row[7], notNull: row[8] == "t",
                 details: PGColumn.Details(
                     storage: row[9], compression: row[10], statistics: row[11].flatMap { Int($0) }, options: row[12]))

@@ -9,7 +9,7 @@ struct CopyTask: Sendable {
     let isCancelled: @Sendable () -> Bool
 
     enum Job: Sendable {
-        case load(Int64)
+        case load(Int64, TableRange)
         case index(Int64, BuildPlan.Statement)
         case close(Int64)
     }
@@ -50,18 +50,29 @@ struct CopyTask: Sendable {
         let loader = try sides.loading(as: login)
         progress(MoveProgress(subject: "", phase: "schema"))
         try makeSchema(builder, admin: admin, loader: loader)
+        let hash = try Ledger.hash(loader)
+        let digests = TableDigests(sides: sides, progress: progress, isCancelled: isCancelled)
+        var resumption = Resumption(catalog, sides, source: control)
+        let isOver = try Ledger.value(admin, "copied") != nil
+        if isOver {
+            // What has happened at the source since is the sync's business.
+            resumption.keepAll(try Ledger.ranges(loader))
+        } else {
+            try resumption.examine(try Ledger.ranges(loader), hash, snapshot, digests, loader)
+        }
         let plan = BuildPlan(catalog, existing: try ExistingObjects(admin))
-        let done = try Ledger.done(admin)
-        let copied = try load(catalog, plan: plan, done: done, snapshot: snapshot, login: login)
-        try finish(catalog, plan: plan, builder: builder, login: login, loader: loader)
+        let copied = try load(catalog, plan: plan, resumption, hash: hash, snapshot: snapshot, login: login)
+        try build(catalog, plan: plan, builder: builder, login: login, loader: loader)
+        let proof = isOver ? nil : try Proof(digests: digests, hash: hash).run(catalog, control, admin, snapshot)
+        try builder.createFinals(loader)
         try Sequences.set(from: control, to: loader, catalog.sequences)
         // What was committed without waiting is on disk when this commit is.
         try loader.query("SET synchronous_commit = on")
         try Ledger.set(loader, "copied", snapshot.name)
         return PostgresCopyReport(
-            copied: copied, alreadyDone: catalog.loadable.filter { done.contains($0.quoted) }.map(\.shown),
+            copied: copied, alreadyDone: catalog.loadable.filter { resumption.isDone($0) }.map(\.shown),
             findings: preflight.report.findings, indexes: plan.indexCount, constraints: plan.constraintCount,
-            seconds: MoveClock.now() - start)
+            seconds: MoveClock.now() - start, proof: proof)
     }
 
     private func makeSchema(_ builder: SchemaBuilder, admin: PGConnection, loader: PGConnection) throws {
@@ -75,19 +86,20 @@ struct CopyTask: Sendable {
     }
 
     private func load(
-        _ catalog: PGCatalog, plan: BuildPlan, done: Set<String>, snapshot: SourceSnapshot, login: LoadingRole
+        _ catalog: PGCatalog, plan: BuildPlan, _ resumption: Resumption, hash: RowHash, snapshot: SourceSnapshot,
+        login: LoadingRole
     ) throws -> [PostgresTableCopy] {
         let tables = catalog.byOid
-        let state = LoadState(plan: plan)
+        let state = LoadState(plan: plan, missing: resumption.missing)
         var jobs: [(priority: Int64, job: Job)] = []
         let first = Int64(1) << 60
         for table in catalog.tables {
-            if table.holdsRows, !done.contains(table.quoted) {
-                jobs.append((first + table.bytes, .load(table.oid)))
-            } else {
-                jobs += state.afterLoad(table.oid)
-            }
+            let missing = resumption.missing[table.oid] ?? []
+            // Larger tables first, and each from its front to its end.
+            for range in missing { jobs.append((first + table.bytes - range.first, .load(table.oid, range))) }
+            if missing.isEmpty { jobs += state.afterLoad(table.oid) }
         }
+        let afterwards = resumption.isFinal
         let pool = JobPool(jobs, isCancelled: isCancelled)
         let sides = self.sides
         let progress = self.progress
@@ -96,15 +108,16 @@ struct CopyTask: Sendable {
             try snapshot.adopt(source)
             let target = try sides.loading(as: login)
             pool.register(number, [source.canceller, target.canceller])
-            let loading = TableLoad(source: source, target: target, snapshot: snapshot.name, afterwards: false)
+            let loading = TableLoad(
+                source: source, target: target, run: snapshot.run, afterwards: afterwards, hash: hash)
             return { job in
                 switch job {
-                case .load(let oid):
+                case .load(let oid, let range):
                     guard let table = tables[oid] else { return }
-                    let copy = try CopyMeter.measure(table, progress, stop: { pool.shouldStop }) { tick in
-                        try loading.run(table, tick: tick)
-                    }
-                    state.add(copy)
+                    let copy = try CopyMeter.measure(
+                        table, progress, before: state.count(oid), stop: { pool.shouldStop }
+                    ) { tick in try loading.run(table, range: range, tick: tick) }
+                    guard state.add(copy, oid) else { return }
                     for (priority, job) in state.afterLoad(oid) { pool.add(job, priority: priority) }
                 case .index(let oid, let statement):
                     progress(MoveProgress(subject: statement.name, phase: "index"))
@@ -119,7 +132,7 @@ struct CopyTask: Sendable {
         return state.copies
     }
 
-    private func finish(
+    private func build(
         _ catalog: PGCatalog, plan: BuildPlan, builder: SchemaBuilder, login: LoadingRole, loader: PGConnection
     ) throws {
         progress(MoveProgress(subject: "", phase: "constraints"))
@@ -129,7 +142,6 @@ struct CopyTask: Sendable {
         try Build.refresh(catalog, loader)
         try Build.parallel(plan.viewIndexes, sides: sides, login: login, isCancelled: isCancelled)
         for table in catalog.tables where table.kind == "p" { try loader.analyze(table.quoted) }
-        try builder.createFinals(loader)
     }
 }
 
@@ -138,10 +150,12 @@ final class LoadState: @unchecked Sendable {
     private let lock = MoveLock()
     private let plan: BuildPlan
     private var left: [Int64: Int]
-    private var finished: [PostgresTableCopy] = []
+    private var missing: [Int64: Int]
+    private var finished: [Int64: PostgresTableCopy] = [:]
 
-    init(plan: BuildPlan) {
+    init(plan: BuildPlan, missing: [Int64: [TableRange]] = [:]) {
         self.plan = plan
+        self.missing = missing.mapValues(\.count)
         left = plan.indexes.mapValues(\.count)
     }
 
@@ -160,6 +174,22 @@ final class LoadState: @unchecked Sendable {
         }
     }
 
-    func add(_ copy: PostgresTableCopy) { lock.held { finished.append(copy) } }
-    var copies: [PostgresTableCopy] { lock.held { finished.sorted { $0.table < $1.table } } }
+    /// Adds a part of a table; true when it was the last one.
+    func add(_ copy: PostgresTableCopy, _ oid: Int64) -> Bool {
+        lock.held {
+            let earlier = finished[oid]
+            finished[oid] = PostgresTableCopy(
+                table: copy.table, rows: copy.rows + (earlier?.rows ?? 0), bytes: copy.bytes + (earlier?.bytes ?? 0),
+                seconds: copy.seconds + (earlier?.seconds ?? 0))
+            missing[oid, default: 1] -= 1
+            return missing[oid] == 0
+        }
+    }
+
+    /// What has arrived of a table.
+    func count(_ oid: Int64) -> CopyCount {
+        lock.held { CopyCount(rows: finished[oid]?.rows ?? 0, bytes: finished[oid]?.bytes ?? 0) }
+    }
+
+    var copies: [PostgresTableCopy] { lock.held { finished.values.sorted { $0.table < $1.table } } }
 }

@@ -12,17 +12,43 @@ struct TableDigests: Sendable {
     private struct Slice: Sendable {
         var table: PGTable
         var sql: String
+        var range: TableRange
     }
 
-    /// Pages of 8 KiB in a slice: 128 MiB.
-    private static let slicePages: Int64 = 16384
+    /// One digest a table, in the order of names; of `copied` columns only those that COPY moves.
+    func run(
+        _ tables: [PGTable], hash: RowHash, side: Side, copied: Bool = false
+    ) throws -> [PostgresTableDigest] {
+        let slices = tables.flatMap { table in
+            ranges(table).map {
+                Slice(table: table, sql: hash.sum(table, copied ? table.copied : nil, range: $0), range: $0)
+            }
+        }
+        return try run(slices, of: tables, side: side, each: { _, _ in })
+    }
 
-    /// One digest a table, in the order of names.
-    func run(_ tables: [PGTable], hash: RowHash, side: Side) throws -> [PostgresTableDigest] {
+    /// The digests of single ranges of tables, over the columns that COPY moves.
+    func run(
+        ranges: [(table: PGTable, range: TableRange)], hash: RowHash, side: Side
+    ) throws -> [String: [TableRange: PostgresTableDigest]] {
+        let found = Found()
+        let slices = ranges.map {
+            Slice(table: $0.table, sql: hash.sum($0.table, $0.table.copied, range: $0.range), range: $0.range)
+        }
+        _ = try run(slices, of: ranges.map(\.table), side: side) { slice, row in
+            found.add(slice, row)
+        }
+        return found.all
+    }
+
+    private func run(
+        _ slices: [Slice], of tables: [PGTable], side: Side, each: @escaping @Sendable (Slice, [String?]) -> Void
+    ) throws -> [PostgresTableDigest] {
+        guard !slices.isEmpty else { return Collected(tables).digests }
         let collected = Collected(tables)
         let sides = self.sides
         let progress = self.progress
-        let jobs = tables.flatMap { slices($0, hash) }.map { (priority: $0.table.bytes, job: $0) }
+        let jobs = slices.map { (priority: $0.table.bytes, job: $0) }
         let pool = JobPool(jobs, isCancelled: isCancelled)
         try pool.run(threads: min(sides.move.parallelism, max(1, jobs.count))) { number in
             let connection: PGConnection
@@ -38,7 +64,9 @@ struct TableDigests: Sendable {
                 do throws(PGError) { sums = try connection.query(slice.sql) } catch {
                     throw error.basculeError("digesting a table", at: .thing(slice.table.shown))
                 }
-                let rows = collected.add(slice.table.shown, sums.rows.first ?? [nil, nil, nil])
+                let row = sums.rows.first ?? [nil, nil, nil]
+                each(slice, row)
+                let rows = collected.add(slice.table.shown, row)
                 progress(
                     MoveProgress(subject: slice.table.shown, phase: "digest", rows: rows, bytes: slice.table.bytes))
             }
@@ -62,16 +90,22 @@ struct TableDigests: Sendable {
         return results.both
     }
 
-    private func slices(_ table: PGTable, _ hash: RowHash) -> [Slice] {
+    private func ranges(_ table: PGTable) -> [TableRange] {
         // Before version 14 a range of pages is a whole scan each: correct, only slower.
-        guard table.pages > Self.slicePages, sides.move.parallelism > 1 else {
-            return [Slice(table: table, sql: hash.sum(table))]
+        guard sides.move.parallelism > 1 else { return [.whole] }
+        return TableRange.ranges(pages: table.pages, size: TableRange.usual, splitAbove: TableRange.usual)
+    }
+
+    private final class Found: @unchecked Sendable {
+        private let lock = MoveLock()
+        private var found: [String: [TableRange: PostgresTableDigest]] = [:]
+        func add(_ slice: Slice, _ row: [String?]) {
+            let digest = PostgresTableDigest(
+                table: slice.table.shown, rows: number(row[0]), first: HashSum(row[1]).text,
+                second: HashSum(row[2]).text)
+            lock.held { found[slice.table.quoted, default: [:]][slice.range] = digest }
         }
-        return stride(from: Int64(0), to: table.pages, by: Int64.Stride(Self.slicePages)).map { start in
-            let end = start + Self.slicePages
-            return Slice(
-                table: table, sql: hash.sum(table, pages: start...end, last: end >= table.pages))
-        }
+        var all: [String: [TableRange: PostgresTableDigest]] { lock.held { found } }
     }
 
     private final class Collected: @unchecked Sendable {

@@ -33,6 +33,8 @@ extension ErrorCode {
     package static let moveRunning: ErrorCode = "move-running"
     /// A row of the source cannot be stored at the target.
     package static let rowRefused: ErrorCode = "row-refused"
+    /// The target does not hold what was copied.
+    package static let copyDiffers: ErrorCode = "copy-differs"
     /// The fence could not be taken, or does not hold.
     package static let fenceFailed: ErrorCode = "fence-failed"
 }

@@ -43,6 +43,9 @@ package enum PostgresMover {
             return .proved(try FenceProve(sides: sides, fence: fence).run())
         case .fenceRelease(_, let fence):
             return .released(try FenceRelease(sides: sides, fence: fence).run())
+        case .diff(_, let table, let limit):
+            return .compared(
+                try DiffTask(sides: sides, progress: progress, isCancelled: isCancelled).run(table, limit: limit))
         case .finish:
             let admin = try sides.admin()
             try LoadingRole.drop(admin)

@@ -10,9 +10,7 @@ struct Preflight {
     /// `resuming`: a target that an earlier copy of ours has filled is no obstacle.
     func run(resuming: Bool) throws -> (report: PostgresPreflight, catalog: PGCatalog) {
         let roles = Set(try target.query("SELECT rolname FROM pg_roles").rows.map { $0[0] ?? "" })
-        let catalog = try CatalogReader(
-            connection: source, schemas: sides.move.schemas, targetRoles: roles, targetVersion: target.serverVersion
-        ).read()
+        let catalog = try CatalogReader(source, sides.move, target: target, roles: roles).read()
         var findings = catalog.findings
         findings += versions()
         findings += try PreflightSource(source: source, schemas: catalog.schemas).findings()

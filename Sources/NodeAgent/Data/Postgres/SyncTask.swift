@@ -25,7 +25,7 @@ struct SyncTask: Sendable {
         var target = before.target
         if !changed.isEmpty {
             try Ledger.set(loader, "resync", "open")
-            try dropForeignKeys(catalog, changed, loader)
+            try ForeignKeys.drop(catalog, of: changed, loader)
             recopied = try copyAgain(changed, snapshot: snapshot, login: login)
         }
         // Also when nothing differs now: an earlier run may have stopped between the rows and the keys.
@@ -63,30 +63,9 @@ struct SyncTask: Sendable {
                 .invalidInput, "The target holds no finished copy to be synchronised",
                 at: .thing(sides.move.targetDatabase), hint: "Run the copy to its end first.")
         }
-        let roles = Set(try admin.query("SELECT rolname FROM pg_roles").rows.map { $0[0] ?? "" })
-        let catalog = try CatalogReader(
-            connection: control, schemas: sides.move.schemas, targetRoles: roles, targetVersion: admin.serverVersion
-        ).read()
+        let catalog = try CatalogReader(control, sides.move, target: admin).read()
         guard try PGSchema.digest(catalog.text, admin) == earlier else { throw PGSchema.changed(sides.move) }
         return catalog
-    }
-
-    private func dropForeignKeys(_ catalog: PGCatalog, _ changed: [PGTable], _ loader: PGConnection) throws {
-        let numbers = Set(changed.map(\.oid))
-        let existing = try ExistingObjects(loader)
-        let partitions = catalog.tables.filter { $0.partitionBound != nil && numbers.contains($0.oid) }
-        // A key of a partitioned table binds its partitions without being listed for them.
-        let parents = Set(partitions.flatMap(\.parents))
-        let roots = Set(catalog.tables.filter { parents.contains($0.quoted) }.map(\.oid))
-        for key in catalog.constraints where key.type == "f" {
-            let touched = numbers.union(roots)
-            guard touched.contains(key.table) || touched.contains(key.foreignTable) else { continue }
-            let name = PGQuote.identifier(key.name)
-            guard existing.constraints["\(key.tableName).\(name)"] != nil else { continue }
-            do { try loader.query("ALTER TABLE \(key.tableName) DROP CONSTRAINT \(name)") } catch {
-                throw error.basculeError("setting a foreign key aside", at: .thing("\(key.tableName).\(name)"))
-            }
-        }
     }
 
     private func copyAgain(
@@ -101,12 +80,12 @@ struct SyncTask: Sendable {
             try snapshot.adopt(source)
             let target = try sides.loading(as: login)
             pool.register(number, [source.canceller, target.canceller])
-            let loading = TableLoad(source: source, target: target, snapshot: snapshot.name, afterwards: true)
+            let loading = TableLoad(source: source, target: target, run: snapshot.run, afterwards: true)
             return { table in
                 let copy = try CopyMeter.measure(table, progress, phase: "sync", stop: { pool.shouldStop }) { tick in
                     try loading.run(table, tick: tick)
                 }
-                done.add(copy)
+                _ = done.add(copy, table.oid)
                 try target.analyze(table.quoted)
             }
         }

@@ -1,33 +1,51 @@
 import BasculeModel
 import BasculePostgres
 
-/// Copies one table's rows and records it, in one transaction at the target: done wholly or not at all.
+/// Copies the rows of a table, or of a part of it, and records that, in one transaction at the target: done wholly or
+/// not at all.
 struct TableLoad {
     let source: PGConnection
     let target: PGConnection
-    let snapshot: String
+    /// As `SourceSnapshot.run`.
+    let run: String
     /// True once triggers, forced row security and foreign keys may exist, as in a sync.
     let afterwards: Bool
+    /// With it, rows are digested as they pass.
+    var hash: RowHash?
 
-    /// Throws `BasculeError`; a row that the target refuses is named with its table, key and column.
-    func run(_ table: PGTable, tick: (CopyCount) throws -> Void) throws -> CopyCount {
-        let format = table.copied.allSatisfy(\.isPortable) ? "binary" : "text"
+    /// A whole table is emptied before. Throws `BasculeError`; a row that the target refuses is named with its table,
+    /// key and column.
+    func run(
+        _ table: PGTable, range: TableRange = .whole, tick: (CopyCount) throws -> Void
+    ) throws -> CopyCount {
+        let isText = RowHash.isText(table.copied)
+        let format = isText ? "text" : "binary"
         let columns = table.copied.map { PGQuote.identifier($0.name) }.joined(separator: ", ")
         let list = columns.isEmpty ? "" : " (\(columns))"
+        let from =
+            range.isWhole
+            ? "\(table.quoted)\(list)" : "(SELECT \(columns) FROM ONLY \(table.quoted)\(range.condition))"
+        let digest = hash.flatMap {
+            CopyDigest(types: table.copied.map(\.typeNumber), isText: isText, seeds: $0.seeds)
+        }
         do {
             return try target.transaction {
                 let restore = afterwards ? try disarm(table) : []
                 // In the transaction that empties the table its rows can be frozen at once: no second write later.
-                try target.query("TRUNCATE ONLY \(table.quoted)")
+                if range.isWhole { try target.query("TRUNCATE ONLY \(table.quoted)") }
                 let count = try target.copy(
-                    from: source, out: "COPY \(table.quoted)\(list) TO STDOUT (FORMAT \(format))",
-                    in: "COPY \(table.quoted)\(list) FROM STDIN (FORMAT \(format), FREEZE)", tick: tick)
+                    from: source, out: "COPY \(from) TO STDOUT (FORMAT \(format))",
+                    in: "COPY \(table.quoted)\(list) FROM STDIN (FORMAT \(format), FREEZE \(range.isWhole))",
+                    digest: digest, tick: tick)
                 for statement in restore { try target.query(statement) }
-                try Ledger.record(target, table: table.quoted, count: count, snapshot: snapshot)
+                let sums = digest?.sums.map { (first: "\($0.first)", second: "\($0.second)") }
+                try Ledger.record(
+                    target, table: table.quoted, range: range, count: count,
+                    digest: digest?.sums?.rows == count.rows ? sums : nil, run: run)
                 return count
             }
         } catch let failure as CopyFailure {
-            throw named(failure, table)
+            throw named(failure, table, range)
         } catch let error as PGError {
             throw error.basculeError("copying a table", at: .thing(table.shown))
         }
@@ -54,7 +72,7 @@ struct TableLoad {
         return restore
     }
 
-    private func named(_ failure: CopyFailure, _ table: PGTable) -> BasculeError {
+    private func named(_ failure: CopyFailure, _ table: PGTable, _ range: TableRange) -> BasculeError {
         let error = failure.error
         guard failure.side == .target, error.state.hasPrefix("22") || error.state.hasPrefix("23") else {
             return error.basculeError(
@@ -70,7 +88,7 @@ struct TableLoad {
         let column = parts.first { $0.hasPrefix("column ") }.map { part in part.dropFirst(7).prefix { $0 != ":" } }
         var place = table.shown
         if let line { place += " row \(line)" }
-        if let line, let key = key(of: line, in: table) { place += " key \(key)" }
+        if let line, let key = key(of: line, in: table, range) { place += " key \(key)" }
         if let column { place += " column \(column)" }
         return BasculeError(
             .rowRefused, "A row of the source cannot be stored at the target", at: .thing(place),
@@ -79,7 +97,7 @@ struct TableLoad {
     }
 
     // The same scan in the same snapshot meets rows in the same order.
-    private func key(of line: Int64, in table: PGTable) -> String? {
+    private func key(of line: Int64, in table: PGTable, _ range: TableRange) -> String? {
         guard !table.key.isEmpty else { return nil }
         let columns = table.key.map { PGQuote.identifier($0) }.joined(separator: ", ")
         _ = try? source.script(
@@ -87,7 +105,7 @@ struct TableLoad {
             SET max_parallel_workers_per_gather = 0; SET enable_indexscan = off; SET enable_indexonlyscan = off;
             SET enable_bitmapscan = off
             """)
-        let sql = "SELECT ROW(\(columns))::text FROM ONLY \(table.quoted) OFFSET $1::int8 LIMIT 1"
+        let sql = "SELECT ROW(\(columns))::text FROM ONLY \(table.quoted)\(range.condition) OFFSET $1::int8 LIMIT 1"
         return (try? source.query(sql, ["\(line - 1)"]))?.scalar
     }
 }

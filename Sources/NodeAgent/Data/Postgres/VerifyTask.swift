@@ -13,10 +13,7 @@ struct VerifyTask: Sendable {
         let control = try sides.source()
         let admin = try sides.admin()
         let snapshot = try SourceSnapshot(control)
-        let roles = Set(try admin.query("SELECT rolname FROM pg_roles").rows.map { $0[0] ?? "" })
-        let catalog = try CatalogReader(
-            connection: control, schemas: sides.move.schemas, targetRoles: roles, targetVersion: admin.serverVersion
-        ).read()
+        let catalog = try CatalogReader(control, sides.move, target: admin).read()
         let shape = try compareShape(catalog, admin)
         let tables = try PresentTables.check(catalog.loadable, admin)
         let hash = known.map { RowHash(seeds: $0.seeds) } ?? RowHash.random()

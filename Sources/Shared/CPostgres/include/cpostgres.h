@@ -51,9 +51,36 @@ int cpq_length(cpq_result *result, int row, int column);
 int cpq_is_null(cpq_result *result, int row, int column);
 const char *cpq_affected(cpq_result *result);
 
+/// The digest of the rows of a COPY stream, taken while they go through. A row's canonical form is what the server's
+/// `record_send` would give for it: the number of columns, then type, length and value of each. SHA-256 of it is folded
+/// twice, as `hash_array_extended(ARRAY[sha256], seed)` does, and the results are added up as signed 128-bit numbers.
+typedef struct {
+    /// Types of the columns, for COPY's binary format; in the text format every column is of type text.
+    const uint32_t *types;
+    int columns;
+    int is_text;
+    int64_t seeds[2];
+    int64_t rows;
+    /// Low and high halves of the two sums.
+    uint64_t low[2];
+    int64_t high[2];
+    /// Set when the stream was not framed as expected, or no memory was left: the digest then says nothing.
+    int failed;
+    /// The module's own; all zero at the start, freed by `cpq_digest_end`.
+    int started;
+    unsigned char *scratch;
+    size_t capacity;
+} cpq_digest;
+
+/// 1 when rows can be digested on this machine: libcrypto is there.
+int cpq_can_digest(void);
+void cpq_digest_end(cpq_digest *digest);
+
 /// Fetches COPY OUT messages into `buffer` until at least `goal` bytes are there or the stream ends. Returns the bytes
 /// written; `*rows` counts messages; `*end` is 1 at the end, -1 on an error. The buffer grows (realloc) when needed.
-size_t cpq_copy_chunk(cpq_conn *conn, char **buffer, size_t *capacity, size_t goal, int64_t *rows, int *end);
+/// Every message is digested when `digest` is not NULL.
+size_t cpq_copy_chunk(
+    cpq_conn *conn, char **buffer, size_t *capacity, size_t goal, int64_t *rows, int *end, cpq_digest *digest);
 /// 1 on success, -1 on an error.
 int cpq_put_copy(cpq_conn *conn, const char *bytes, int count);
 /// Ends COPY IN; a reason makes the server fail it. 1 on success.

@@ -19,12 +19,37 @@ package struct FilesMove: Hashable, Codable, Sendable {
     package var delete: Bool = false
     /// At most so many KiB a second; nil for no limit.
     package var maxKiBPerSecond: Int?
+    /// Patterns left behind, as rsync takes them; nil for none.
+    package var exclude: [String]?
+    /// Where the database names these files; nil for no check.
+    package var references: [FilesReference]?
 
     package init(from: String, hostKey: String, identity: String, to: String) {
         self.from = from
         self.hostKey = hostKey
         self.identity = identity
         self.to = to
+    }
+}
+
+/// A column of the node's own database whose values name files of a move.
+package struct FilesReference: Hashable, Codable, Sendable {
+    package var database: String
+    package var socket: String
+    package var port: Int
+    /// Who may read it over the socket.
+    package var user: String
+    /// `schema.table.column`, or `table.column` in the schema public. NULL and empty values name nothing.
+    package var column: String
+    /// What stands before the path in the values, such as `/uploads/` or `https://shop.example/uploads/`.
+    package var prefix: String
+
+    package init(
+        database: String, socket: String = "/var/run/postgresql", port: Int = 5432, user: String = "postgres",
+        column: String, prefix: String = ""
+    ) {
+        (self.database, self.socket, self.port) = (database, socket, port)
+        (self.user, self.column, self.prefix) = (user, column, prefix)
     }
 }
 

@@ -46,6 +46,18 @@ package struct FilesDifference: Hashable, Codable, Sendable {
     }
 }
 
+/// What the database's references and the files say of each other.
+package struct FilesReferenceCheck: Hashable, Codable, Sendable {
+    package var references = 0
+    /// References whose file is not there: how many, and the first 20 as `column: value`.
+    package var missing = 0
+    package var missingFirst: [String] = []
+    /// Files that no reference names: how many, and the first 20.
+    package var orphaned = 0
+    package var orphanedFirst: [String] = []
+    package init() {}
+}
+
 /// The answer to a `FilesTask`.
 package struct FilesReport: Hashable, Codable, Sendable {
     package var findings: [FilesFinding] = []
@@ -69,6 +81,8 @@ package struct FilesReport: Hashable, Codable, Sendable {
     package var sourceDigest: Digest?
     package var targetDigest: Digest?
     package var seconds: Double = 0
+    /// The database's references against the target's files (verify, where references are declared).
+    package var references: FilesReferenceCheck?
 
     package init() {}
 

@@ -20,6 +20,10 @@ package struct PostgresMove: Hashable, Codable, Sendable {
     package var acceptedFindings: [String]
     /// How long the fence waits for writing transactions before it ends their sessions, in seconds.
     package var fenceGrace: Double
+    /// Tables that are left behind, as `schema.table`; nil for none.
+    package var exclude: [String]?
+    /// A table of more than twice so many pages of 8 KiB is copied in ranges of so many; nil for 16384 (128 MiB).
+    package var rangePages: Int64?
 
     package init(
         source: SecretName, targetDatabase: String, targetSocket: String = "/var/run/postgresql",
@@ -58,12 +62,16 @@ package enum PostgresTask: Hashable, Codable, Sendable {
     case fenceRelease(PostgresMove, PostgresFence)
     /// Drops the schema `bascule` of the target and the loading role.
     case finish(PostgresMove)
+    /// The rows in which one table differs, both sides' values with them; changes neither. `table` is `schema.table`,
+    /// or its name alone where no other schema has it. At most `limit` rows.
+    case diff(PostgresMove, table: String, limit: Int)
 
     /// The move that the task belongs to.
     package var move: PostgresMove {
         switch self {
         case .preflight(let move), .copy(let move), .sync(let move), .verify(let move, _), .fenceCapture(let move),
-            .fenceAcquire(let move, _), .fenceProve(let move, _), .fenceRelease(let move, _), .finish(let move):
+            .fenceAcquire(let move, _), .fenceProve(let move, _), .fenceRelease(let move, _), .finish(let move),
+            .diff(let move, _, _):
             move
         }
     }
@@ -80,4 +88,5 @@ package enum PostgresReport: Hashable, Codable, Sendable {
     case proved(PostgresFenceProof)
     case released(PostgresFenceReport)
     case finished
+    case compared(PostgresComparison)
 }

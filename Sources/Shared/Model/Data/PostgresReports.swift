@@ -91,10 +91,14 @@ package struct PostgresCopyReport: Hashable, Codable, Sendable {
     package var indexes: Int
     package var constraints: Int
     package var seconds: Double
+    /// The proof that the target holds what the source's snapshot held; nil where this machine could not digest rows
+    /// in passing.
+    package var proof: PostgresProof?
     package init(
         copied: [PostgresTableCopy], alreadyDone: [String], findings: [PostgresFinding], indexes: Int,
-        constraints: Int, seconds: Double
+        constraints: Int, seconds: Double, proof: PostgresProof? = nil
     ) {
+        self.proof = proof
         self.copied = copied
         self.alreadyDone = alreadyDone
         self.findings = findings
@@ -104,6 +108,47 @@ package struct PostgresCopyReport: Hashable, Codable, Sendable {
     }
     package var rows: Int64 { copied.reduce(0) { $0 + $1.rows } }
     package var bytes: Int64 { copied.reduce(0) { $0 + $1.bytes } }
+}
+
+/// Digests of the source's rows, taken while they passed, against digests that the target's server computed itself.
+package struct PostgresProof: Hashable, Codable, Sendable {
+    package var tables: Int
+    package var rows: Int64
+    /// What the proof took beyond the copy.
+    package var seconds: Double
+    package init(tables: Int, rows: Int64, seconds: Double) {
+        (self.tables, self.rows, self.seconds) = (tables, rows, seconds)
+    }
+}
+
+/// One table of both sides, compared row by row.
+package struct PostgresComparison: Hashable, Codable, Sendable {
+    package struct Row: Hashable, Codable, Sendable {
+        package var kind: PostgresRowDifference.Kind
+        /// As `PostgresRowDifference.key`.
+        package var key: String
+        /// Values as text in the order of the columns, NULL as nil, long ones cut; nil where that side has no such row.
+        package var source: [String?]?
+        package var target: [String?]?
+        package init(kind: PostgresRowDifference.Kind, key: String, source: [String?]?, target: [String?]?) {
+            (self.kind, self.key, self.source, self.target) = (kind, key, source, target)
+        }
+    }
+    package var table: String
+    package var columns: [String]
+    package var sourceRows: Int64
+    package var targetRows: Int64
+    package var isEqual: Bool
+    /// The first rows that differ, as many as were asked for.
+    package var rows: [Row]
+    package var seconds: Double
+    package init(
+        table: String, columns: [String], sourceRows: Int64, targetRows: Int64, isEqual: Bool, rows: [Row],
+        seconds: Double
+    ) {
+        (self.table, self.columns, self.sourceRows, self.targetRows) = (table, columns, sourceRows, targetRows)
+        (self.isEqual, self.rows, self.seconds) = (isEqual, rows, seconds)
+    }
 }
 
 /// What a sync did.
