@@ -20,6 +20,7 @@ package enum Catalogue {
         try compilation.finishDataServices()
         try compilation.finishMail()
         try compilation.placeMigrationTools()
+        try compilation.placeBackup()
         try compilation.placeMonitoring()
         try compilation.placeSystem()
         try compilation.placeFirewalls()

@@ -42,6 +42,13 @@ enum BuiltInTemplates {
         case "app-docker.service": PackageResources.app_docker_service
         case "app-logrotate": PackageResources.app_logrotate
         case "app.service": PackageResources.app_service
+        case "backup-archive-reload.conf": PackageResources.backup_archive_reload_conf
+        case "backup-archive-restart.conf": PackageResources.backup_archive_restart_conf
+        case "backup-pgbackrest.conf": PackageResources.backup_pgbackrest_conf
+        case "backup-postgresql": PackageResources.backup_postgresql
+        case "backup-postgresql-unit.conf": PackageResources.backup_postgresql_unit_conf
+        case "backup-postgresql.service": PackageResources.backup_postgresql_service
+        case "backup-timer.timer": PackageResources.backup_timer_timer
         case "bascule-certificates": PackageResources.bascule_certificates
         case "Caddyfile": PackageResources.Caddyfile
         case "caddy-hardening.conf": PackageResources.caddy_hardening_conf

@@ -1,0 +1,44 @@
+import BasculeFleet
+import BasculeModel
+import Foundation
+
+/// `services.backup`: what the nodes with the role `backup` hold goes to the declared targets.
+extension Compilation {
+    static var backupOrigin: String { "service backup" }
+    /// Settings of the backups' programs; beside them what only they may read.
+    static var backupFolder: String { "/etc/bascule-backup" }
+    /// What the programs know: one folder a kind of backup, and what a restore works in.
+    static var backupState: String { "/var/lib/bascule-backup" }
+    /// `KIND` is what `bascule snapshot` calls it; it answers `state` with one JSON object.
+    static func backupProgram(_ kind: String) -> String { "/usr/local/lib/bascule/backup-\(kind)" }
+
+    /// To be called when the data services stand.
+    mutating func placeBackup() throws {
+        guard let service = fleet.services.backup else { return }
+        // One that Bascule makes is of letters and digits, and long enough that nobody guesses it: 256 bits and more.
+        try note(service.key, service.encryptionKey == nil ? .generated(length: 48) : .given)
+        for node in topology.nodes(with: .backup) {
+            for (path, mode) in [(Self.backupFolder, 0o755), (Self.backupState, 0o755)] {
+                try add(
+                    .directory(DirectorySpec(path, permissions: Permissions(mode: mode))), on: node,
+                    origin: Self.backupOrigin)
+            }
+        }
+        try placePostgresBackup(service)
+    }
+
+    /// A bundle of roots as it lies on the node; nil where the system's do.
+    mutating func placeBackupRoots(_ bucket: BackupBucket.S3, _ name: String, on node: NodeName) throws -> String? {
+        guard let bundle = bucket.caBundle else { return nil }
+        guard let data = FileManager.default.contents(atPath: "\(fleet.folder)/\(bundle)"), data.count <= 1 << 20,
+            let text = String(data: data, encoding: .utf8), text.contains("-----BEGIN CERTIFICATE-----")
+        else {
+            throw BasculeError(
+                .invalidInput, "\(bundle) holds no certificates in PEM form",
+                at: place("services.backup.targets.\(name).s3.caBundle"))
+        }
+        let path = "\(Self.backupFolder)/\(name)-roots.pem"
+        try add(.file(FileSpec(path, Content(text))), on: node, origin: Self.backupOrigin)
+        return path
+    }
+}
