@@ -22,6 +22,7 @@ package struct Compiled: Sendable {
     package var warnings: [BasculeError] = []
     /// Names are proved over HTTP while they still point to the old system.
     package var challengesComeByTheOldEdge = false
+    package init() {}
 }
 
 /// Where a secret's value comes from.

@@ -130,33 +130,3 @@ struct RollbackCommand: AsyncParsableCommand {
         throw BasculeError(.notFound, "no run has changed anything yet")
     }
 }
-
-/// `bascule snapshot`
-struct SnapshotCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "snapshot", abstract: "Configuration snapshots, taken before every apply.",
-        subcommands: [List.self])
-
-    struct List: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "The snapshots on the nodes, oldest first.")
-        @OptionGroup var options: FleetOptions
-        @OptionGroup var output: OutputOptions
-
-        func run() async throws {
-            let session = try options.session()
-            for node in session.usedNodes where try session.isBootstrapped(node) {
-                guard case .snapshots(let list) = try await session.link(node).ask(.snapshots) else { continue }
-                for snapshot in list {
-                    if output.json {
-                        try Terminal.json(snapshot)
-                    } else {
-                        Terminal.say(
-                            "\(HistoryCommand.time(snapshot.time))  \(node)  \(snapshot.segment)  \(snapshot.resources.count) resources"
-                        )
-                    }
-                }
-            }
-            await session.close()
-        }
-    }
-}

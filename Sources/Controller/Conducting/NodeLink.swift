@@ -309,7 +309,7 @@ extension Request {
     var patience: Duration {
         switch self {
         case .hello, .status, .missingBlobs: .seconds(15)
-        case .observe, .restore, .upgrade, .edge: .seconds(300)
+        case .observe, .restore, .upgrade, .edge, .askBackup: .seconds(300)
         default: .seconds(60)
         }
     }

@@ -243,6 +243,7 @@ final class AgentSession: Sendable {
                 try services.healing.release(resource)
                 return .accepted
             }
+        case .askBackup(let kind, let words): work(id) { .text(try BackupQuestion.ask(kind, words)) }
         case .errors(let app, let since):
             work(id) { .errors(try ErrorBook.groups(services.paths, app: app, since: since)) }
         case .testAlert(let channels, let seconds):

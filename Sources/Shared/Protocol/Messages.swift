@@ -149,6 +149,9 @@ package enum Request: Hashable, Codable, Sendable {
     /// Measures PostgreSQL with and without PgBouncer, in a database of its own that goes again. Puts the node under
     /// full load.
     case comparePooling(PoolTrial)
+    /// Asks the program that makes a kind of backup (`postgresql`) what it knows; it changes nothing. The words begin with
+    /// `state`, `forecast` or `restored`.
+    case askBackup(kind: String, words: [String])
 }
 
 /// What came of a request.
@@ -172,6 +175,8 @@ package enum Reply: Hashable, Codable, Sendable {
     case measured([Reading])
     /// In the order in which they are to be shown.
     case pooling([PoolFigure])
+    /// What a program said, as it said it.
+    case text(String)
 }
 
 /// What is told while a request is worked on.

@@ -103,7 +103,7 @@ extension Request {
     package var isMutating: Bool {
         switch self {
         case .hello, .facts, .observe, .missingBlobs, .attach, .status, .journal, .snapshots, .backups, .outbox,
-            .program, .errors, .measure:
+            .program, .errors, .measure, .askBackup:
             false
         case .putBlob, .putSecrets, .submit, .command, .restore, .edge, .publicKey, .upgrade, .keepBackup, .leave,
             .manifest, .hold, .release, .confirm, .keepProgram, .admitToken, .revokeToken, .rotate,

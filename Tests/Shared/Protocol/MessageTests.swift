@@ -63,6 +63,10 @@ import Testing
 
     private let goldenGauges: [(Request, String)] = [
         (
+            .askBackup(kind: "postgresql", words: ["state"]),
+            #"{"askBackup":{"kind":"postgresql","words":["state"]}}"#
+        ),
+        (
             .comparePooling(
                 PoolTrial(server: PostgresServer(), clients: [8], seconds: 5, rounds: 3, scale: 10, writes: false)),
             #"{"comparePooling":{"_0":{"clients":[8],"rounds":3,"scale":10,"seconds":5,"server":{"port":5432,"socket":"/var/run/postgresql"},"writes":false}}}"#
@@ -169,9 +173,10 @@ import Testing
                 case .testAlert: 30
                 case .measure: 31
                 case .comparePooling: 32
+                case .askBackup: 33
                 }
             })
-        #expect(requests == Set(0...32))
+        #expect(requests == Set(0...33))
         let replies = Set(
             Samples.replies.map { reply in
                 switch reply {
@@ -192,9 +197,10 @@ import Testing
                 case .errors: 14
                 case .measured: 15
                 case .pooling: 16
+                case .text: 17
                 }
             })
-        #expect(replies == Set(0...16))
+        #expect(replies == Set(0...17))
     }
 
     @Test(arguments: [

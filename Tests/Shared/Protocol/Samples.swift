@@ -98,6 +98,7 @@ enum Samples {
         ]),
         .comparePooling(
             PoolTrial(server: PostgresServer(), clients: [8, 100], seconds: 5, rounds: 3, scale: 10, writes: true)),
+        .askBackup(kind: "postgresql", words: ["forecast", "--to-time", "2026-12-06T03:00:00Z"]),
     ]
 
     static let replies: [Reply] = [
@@ -129,5 +130,6 @@ enum Samples {
             PoolFigure(clients: 8, connects: true, pooled: false, rates: [310.5], latencies: [25.1]),
             PoolFigure(clients: 100, connects: false, pooled: false, reason: "too many clients"),
         ]),
+        .text("{}"),
     ]
 }

@@ -9,8 +9,8 @@ extension Compilation {
     static var backupFolder: String { "/etc/bascule-backup" }
     /// What the programs know: one folder a kind of backup, and what a restore works in.
     static var backupState: String { "/var/lib/bascule-backup" }
-    /// `KIND` is what `bascule snapshot` calls it; it answers `state` with one JSON object.
-    static func backupProgram(_ kind: String) -> String { "/usr/local/lib/bascule/backup-\(kind)" }
+    /// `kind` is what `bascule snapshot` calls it; it answers `state` with one JSON object.
+    static func backupProgram(_ kind: String) -> String { Catalogue.backupProgram(kind) }
 
     /// To be called when the data services stand.
     mutating func placeBackup() throws {
@@ -41,4 +41,9 @@ extension Compilation {
         try add(.file(FileSpec(path, Content(text))), on: node, origin: Self.backupOrigin)
         return path
     }
+}
+
+extension Catalogue {
+    /// The program on a node that makes a kind of backup.
+    package static func backupProgram(_ kind: String) -> String { "/usr/local/lib/bascule/backup-\(kind)" }
 }

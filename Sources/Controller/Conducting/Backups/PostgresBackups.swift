@@ -1,0 +1,95 @@
+import BasculeModel
+
+/// What a node knows of PostgreSQL's backups: the program's `state`.
+package struct PostgresBackupState: Codable, Sendable {
+    package struct Backup: Codable, Sendable {
+        package var label: String
+        /// `full`, `diff` or `incr`.
+        package var type: String
+        /// Seconds since 1970.
+        package var started, ended: Double
+        /// Bytes of the cluster, and those that this backup alone takes in the target.
+        package var bytes, stored: Int
+        /// Where its WAL begins.
+        package var from: String
+        package var damaged: Bool
+    }
+
+    package struct WAL: Codable, Sendable {
+        /// Names of segments.
+        package var first, last: String
+    }
+
+    package struct Target: Codable, Sendable {
+        package var name, kind, place: String
+        package var error: String?
+        /// Seconds since 1970: when everything was last read and compared.
+        package var verified: Double?
+        package var running: Bool
+        /// The system identifier of the cluster whose backups these are.
+        package var system: String?
+        package var backups: [Backup]
+        package var wal: [WAL]
+    }
+
+    package struct Point: Codable, Sendable {
+        package var name: String
+        package var time: Double
+        package var lsn: String
+        package var timeline: Int?
+    }
+
+    /// Segments that are full and in no archive yet, and how long the oldest has waited.
+    package struct Waiting: Codable, Sendable {
+        package var files: Int
+        package var seconds: Double
+    }
+
+    package var kind: String
+    /// The system identifier of the cluster on the node; empty where there is none.
+    package var system: String
+    package var targets: [Target]
+    package var points: [Point]
+    package var waiting: Waiting?
+    /// When the last segment was archived.
+    package var archived: Double?
+    package var checksums: Bool?
+    /// Why the server says nothing.
+    package var server: String?
+}
+
+/// What a restore would do: the program's `forecast`.
+package struct RestoreForecast: Codable, Sendable {
+    package struct Refusal: Codable, Sendable {
+        /// `restore-not-empty`, `restore-other-cluster`, `restore-gap`, `restore-space`, `restore-no-server`
+        package var code, text: String
+    }
+    package var target, label: String
+    /// When the base backup that it begins with ended.
+    package var ended: Double
+    package var bytes, segments: Int
+    package var refusals: [Refusal]
+    package var warnings: [String]
+    /// What the cluster that is there holds.
+    package var before: String?
+    /// Seconds, and what they were reckoned from.
+    package var seconds: Double
+    package var basis: String
+    /// Where a part goes.
+    package var into: String?
+}
+
+/// What a restore did: the program's `restored`.
+package struct RestoreReport: Codable, Sendable {
+    package var id, label, target: String
+    package var bytes: Int
+    package var copied, replayed: Double
+    /// LSN.
+    package var reached: String
+    /// When the last transaction in it was committed; empty where none was replayed.
+    package var latest: String
+    /// Where the cluster that was replaced is kept.
+    package var kept: String?
+    package var into: String?
+    package var socket: String?
+}
