@@ -54,8 +54,11 @@ package final class AgentServer: Sendable {
 
     /// Serves sessions; `door` says by a connection's descriptor where it came in.
     private func greet(_ listener: Int32, _ door: @escaping @Sendable (Int32) -> ConnectionTrust.Door) {
-        serve(listener) { [services, keeper] connection in
-            AgentSession(descriptor: connection, services: services, keeper: keeper, door: door(connection)).serve()
+        serve(listener) { [services, keeper, memory] connection in
+            AgentSession(
+                descriptor: connection, services: services, keeper: keeper, door: door(connection),
+                worked: { memory.worked() }
+            ).serve()
         }
     }
 
@@ -71,7 +74,11 @@ package final class AgentServer: Sendable {
                     continue
                 }
                 _ = fcntl(connection, F_SETFD, FD_CLOEXEC)
-                Thread.detach { [memory] in memory.whileConnected { body(connection) } }
+                Thread.detach { [memory] in
+                    memory.worked()
+                    body(connection)
+                    memory.worked()
+                }
             }
         }
     }

@@ -11,6 +11,8 @@ final class AgentSession: Sendable {
     private let services: AgentServices
     private let keeper: SegmentKeeper
     private let trust: ConnectionTrust
+    /// Told of every frame that comes or goes.
+    private let worked: @Sendable () -> Void
     private let writing = Mutex(Writing())
 
     /// The way out: frames leave one after the other, each with the next tag once the connection is bound.
@@ -19,8 +21,11 @@ final class AgentSession: Sendable {
         var binding: LinkBinding?
     }
 
-    init(descriptor: Int32, services: AgentServices, keeper: SegmentKeeper, door: ConnectionTrust.Door) {
-        (self.descriptor, self.services, self.keeper) = (descriptor, services, keeper)
+    init(
+        descriptor: Int32, services: AgentServices, keeper: SegmentKeeper, door: ConnectionTrust.Door,
+        worked: @escaping @Sendable () -> Void = {}
+    ) {
+        (self.descriptor, self.services, self.keeper, self.worked) = (descriptor, services, keeper, worked)
         trust = ConnectionTrust(door: door, trust: services.trust)
         // A peer that no longer reads, such as a closed laptop, must not hold up a thread for ever.
         var patience = timeval(tv_sec: 10, tv_usec: 0)
@@ -41,6 +46,7 @@ final class AgentSession: Sendable {
             let count = read(descriptor, &buffer, buffer.count)
             if count < 0, errno == EINTR { continue }
             guard count > 0 else { return }
+            worked()
             do {
                 decoder.feed(buffer[..<count])
                 while let frame = try decoder.next() { try handle(frame, &uploads) }
@@ -58,6 +64,7 @@ final class AgentSession: Sendable {
 
     private func write(_ frame: Frame, _ writing: inout Writing) {
         guard writing.isOpen else { return }
+        worked()
         var frame = frame
         if let tag = writing.binding?.nextTag(head: frame.head, body: frame.body[...]) { frame.body += tag }
         do {

@@ -2,10 +2,10 @@ import BasculeResources
 import Glibc
 import Synchronization
 
-/// Gives memory back once nobody has been connected for a while. Three quarters of what is resident after an apply is
+/// Gives memory back once nobody has asked for anything for a while; a connection alone, kept for the next command, asks
+/// for nothing. Three quarters of what is resident after an apply is
 /// the program's own code, read in by then; it stays in the kernel's cache and is mapped again where it is next run.
 final class IdleMemory: Sendable {
-    private let open = Atomic(0)
     private let begun = Atomic(0)
     private let seen = Mutex((begun: -1, ticks: 0))
     /// Quiet ticks before anything is given back: a controller often connects again at once.
@@ -19,24 +19,15 @@ final class IdleMemory: Sendable {
         (self.patience, self.interval, self.bytes) = (patience, interval, bytes)
     }
 
-    /// Runs `body`, a connection's whole life.
-    func whileConnected(_ body: () -> Void) {
-        open.add(1, ordering: .relaxed)
-        begun.add(1, ordering: .relaxed)
-        body()
-        open.subtract(1, ordering: .relaxed)
-    }
-
-    /// Something was done besides a connection, e.g. healed: what it took is given back when it is quiet again.
+    /// Something was done, e.g. asked or healed: what it took is given back when it is quiet again.
     func worked() { begun.add(1, ordering: .relaxed) }
 
     /// To be called once a second. Returns how many bytes of code were let go, 0 at nearly every call.
     @discardableResult
     func tick() -> Int {
-        let (isOpen, count) = (open.load(ordering: .relaxed) > 0, begun.load(ordering: .relaxed))
+        let count = begun.load(ordering: .relaxed)
         let isTime = seen.withLock { seen in
-            // A connection that came and went between two ticks counts too.
-            seen.ticks = isOpen || count != seen.begun ? 0 : seen.ticks + 1
+            seen.ticks = count != seen.begun ? 0 : seen.ticks + 1
             seen.begun = count
             return seen.ticks == patience || isDue(seen.ticks)
         }

@@ -2,15 +2,16 @@ import Testing
 
 @testable import BasculeAgentCore
 
-/// Memory goes back once nobody has been connected for a while, once, and only code does.
+/// Memory goes back once nobody has asked for anything for a while, once, and only code does.
 struct IdleMemoryTests {
-    @Test func givesBackOnceAfterTheLastConnection() {
+    @Test func givesBackOnceAfterTheLastWork() {
         let memory = IdleMemory(patience: 2)
         #expect((0..<2).map { _ in memory.tick() } == [0, 0])
         #expect(memory.tick() > 1 << 20)
         #expect((0..<5).map { _ in memory.tick() }.allSatisfy { $0 == 0 })
-        memory.whileConnected {
-            #expect((0..<5).map { _ in memory.tick() }.allSatisfy { $0 == 0 })
+        for _ in 0..<5 {
+            memory.worked()
+            #expect(memory.tick() == 0)
         }
         #expect(memory.tick() == 0)
         #expect(memory.tick() > 1 << 20)
@@ -24,11 +25,11 @@ struct IdleMemoryTests {
         #expect((0..<8).map { _ in content.tick() > 0 } == [false, true] + Array(repeating: false, count: 6))
     }
 
-    @Test func noticesAConnectionBetweenTwoTicks() {
+    @Test func noticesWorkBetweenTwoTicks() {
         let memory = IdleMemory(patience: 2)
         memory.tick()
         memory.tick()
-        memory.whileConnected {}
+        memory.worked()
         #expect((0..<2).map { _ in memory.tick() } == [0, 0])
         #expect(memory.tick() > 0)
     }

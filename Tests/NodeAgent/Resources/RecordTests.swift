@@ -20,6 +20,30 @@ import Testing
         #expect(try UnitRecord.isPending([path], known: noted, since: .max, shop.context))
     }
 
+    /// Broken, reloaded by hand, put back: the unit runs with what was broken. Without the reload it does not.
+    @Test func whatWasReloadedByHandInBetweenIsReadAgain() throws {
+        let shop = try Workshop()
+        let path = "\(shop.path)/a.conf"
+        func write(_ text: String) throws {
+            usleep(10_000)
+            try AtomicFile.write(path, Array(text.utf8), Permissions(mode: 0o644))
+        }
+        try write("1")
+        var status = UnitStatus.unknown
+        status.stateChanged = 1
+        let record = UnitRecord(status, restart: [:], reload: try UnitRecord.digests([path], shop.context))
+        #expect(!record.mayHaveReadOthers([path], status))
+        try write("2")
+        try write("1")
+        #expect(!record.mayHaveReadOthers([path], status))
+        status.stateChanged = 2
+        #expect(record.mayHaveReadOthers([path], status))
+        // A reload alone, as logrotate does one every night, has read what is there.
+        let later = UnitRecord(status, restart: [:], reload: try UnitRecord.digests([path], shop.context))
+        status.stateChanged = 3
+        #expect(!later.mayHaveReadOthers([path], status))
+    }
+
     @Test func withoutARecordTimesDecide() throws {
         let shop = try Workshop()
         let path = "\(shop.path)/a.conf"

@@ -100,7 +100,7 @@ extension UnitKeeper {
         let after = try Systemctl.requireActive(spec.name, "reload")
         let known = UnitRecord.load(spec.name, context).flatMap { $0.invocation == after.invocation ? $0 : nil }
         try UnitRecord(
-            invocation: after.invocation, restart: known?.restart ?? UnitRecord.digests(restartFiles(spec), context),
+            after, restart: known?.restart ?? UnitRecord.digests(restartFiles(spec), context),
             reload: UnitRecord.digests(spec.reloadOn, context)
         ).save(spec.name, context)
     }

@@ -69,7 +69,7 @@ package enum LoginServices {
         try Systemctl.run([wasRestarted ?? false ? "restart" : "try-reload-or-restart", "--", spec.name])
         let after = try Systemctl.requireActive(spec.name, "restart")
         try UnitRecord(
-            invocation: after.invocation, restart: UnitRecord.digests(UnitKeeper.restartFiles(spec), context),
+            after, restart: UnitRecord.digests(UnitKeeper.restartFiles(spec), context),
             reload: UnitRecord.digests(spec.reloadOn, context)
         ).save(spec.name, context)
     }

@@ -34,8 +34,10 @@ package enum UnitKeeper {
             let record = UnitRecord.load(spec.name, context).flatMap { $0.invocation == status.invocation ? $0 : nil }
             observed.restartPending = try UnitRecord.isPending(
                 restartFiles(spec), known: record?.restart, since: status.startBegan, context)
-            observed.reloadPending = try UnitRecord.isPending(
-                spec.reloadOn, known: record?.reload, since: status.startBegan, context)
+            observed.reloadPending =
+                try UnitRecord.isPending(
+                    spec.reloadOn, known: record?.reload, since: status.startBegan, context)
+                || record?.mayHaveReadOthers(spec.reloadOn, status) == true
         }
         return observed
     }

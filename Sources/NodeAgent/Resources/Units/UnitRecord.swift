@@ -10,6 +10,24 @@ package struct UnitRecord: Codable, Hashable, Sendable {
     package var restart: [String: Digest]
     /// As they were when it was last started or reloaded.
     package var reload: [String: Digest]
+    /// When systemd last changed the unit's state by then, and each file of `reload` was last written; nil in records of
+    /// older agents.
+    package var stateChanged: UInt64?
+    package var written: [String: Int64]?
+
+    /// - Parameter status: as it was right after the start or the reload.
+    init(_ status: UnitStatus, restart: [String: Digest], reload: [String: Digest]) {
+        (invocation, self.restart, self.reload) = (status.invocation, restart, reload)
+        stateChanged = status.stateChanged
+        written = Dictionary(uniqueKeysWithValues: reload.keys.map { ($0, Self.written($0)) })
+    }
+
+    /// Whether somebody else reloaded the unit after a file of `paths` was written anew: though it is as it was, what was
+    /// read in between may have been something else.
+    func mayHaveReadOthers(_ paths: [String], _ status: UnitStatus) -> Bool {
+        guard let stateChanged, let written, stateChanged != status.stateChanged else { return false }
+        return paths.contains { path in written[path].map { $0 != Self.written(path) } ?? false }
+    }
 
     static func path(_ unit: String, _ context: NodeContext) -> String {
         "\(context.stateDirectory)/units/\(unit.replacing("/", with: "-")).json"
@@ -49,6 +67,17 @@ package struct UnitRecord: Codable, Hashable, Sendable {
         let now = try digests(paths, context)
         // A path that joined the list later is judged by its time.
         return paths.contains { path in known[path].map { $0 != now[path] } ?? (modified(path) > since) }
+    }
+
+    /// When a path, or a file in it, was last changed in any way, nanoseconds since 1970; 0 where it is missing.
+    private static func written(_ path: String) -> Int64 {
+        let real = realPath(path) ?? path
+        func changed(_ path: String) -> Int64 {
+            var status = stat()
+            guard stat(path, &status) == 0 else { return 0 }
+            return Int64(status.st_ctim.tv_sec) * 1_000_000_000 + Int64(status.st_ctim.tv_nsec)
+        }
+        return (directoryNames(real) ?? []).map { changed("\(real)/\($0)") }.reduce(changed(real), max)
     }
 
     /// When a path was last modified, microseconds since 1970; 0 where it is missing.

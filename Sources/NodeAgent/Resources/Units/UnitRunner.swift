@@ -36,7 +36,7 @@ enum UnitRunner {
         let wasReloaded = verb == "reload-or-restart" && before?.invocation == after.invocation
         // A reload does not start anew: what the unit was started with stays on record.
         let started = wasReloaded ? (old?.invocation == after.invocation ? old?.restart ?? [:] : [:]) : restart
-        try UnitRecord(invocation: after.invocation, restart: started, reload: reload).save(spec.name, context)
+        try UnitRecord(after, restart: started, reload: reload).save(spec.name, context)
     }
 
     /// Starts at once what is only to be started: systemd orders it and waits for all together. A failure is left to
@@ -63,7 +63,7 @@ enum UnitRunner {
         let now = try UnitStatus.read(idle.map(\.name))
         for spec in idle {
             guard let status = now[spec.name], status.isActive, let noted = digests[spec.name] else { continue }
-            try UnitRecord(invocation: status.invocation, restart: noted.restart, reload: noted.reload)
+            try UnitRecord(status, restart: noted.restart, reload: noted.reload)
                 .save(spec.name, context)
         }
     }
@@ -77,7 +77,7 @@ enum UnitRunner {
     static func adopt(_ spec: UnitSpec, _ status: UnitStatus, _ context: NodeContext) throws {
         guard UnitRecord.load(spec.name, context)?.invocation != status.invocation else { return }
         try UnitRecord(
-            invocation: status.invocation, restart: UnitRecord.digests(UnitKeeper.restartFiles(spec), context),
+            status, restart: UnitRecord.digests(UnitKeeper.restartFiles(spec), context),
             reload: UnitRecord.digests(spec.reloadOn, context)
         ).save(spec.name, context)
     }

@@ -15,12 +15,15 @@ package struct UnitStatus: Hashable, Sendable {
     package var activeSince: UInt64
     /// Its last start was given up because one of its conditions does not hold.
     package var conditionFailed = false
+    /// When it last went from one state to another, a reload by systemd included: microseconds since 1970.
+    package var stateChanged: UInt64 = 0
 
     package var isActive: Bool { ["active", "reloading"].contains(active) }
 
     private static let properties = [
         "LoadState", "ActiveState", "UnitFileState", "NeedDaemonReload", "InvocationID",
         "InactiveExitTimestamp", "ActiveEnterTimestamp", "ConditionResult", "ConditionTimestamp",
+        "StateChangeTimestamp",
     ]
 
     /// The state of many units in two round trips on one connection.
@@ -51,7 +54,8 @@ package struct UnitStatus: Hashable, Sendable {
             found[pair.0] = UnitStatus(
                 load: values[0], active: values[1], unitFile: values[2], needsDaemonReload: values[3] == "1",
                 invocation: values[4], startBegan: UInt64(values[5]) ?? 0, activeSince: UInt64(values[6]) ?? 0,
-                conditionFailed: values[7] == "0" && (UInt64(values[8]) ?? 0) > 0)
+                conditionFailed: values[7] == "0" && (UInt64(values[8]) ?? 0) > 0,
+                stateChanged: UInt64(values[9]) ?? 0)
         }
         return found
     }
