@@ -22,6 +22,7 @@ sys.dont_write_bytecode = True
 import engine
 import heal
 import postgres
+import redis
 import scale
 import stack
 from nodes import Nodes
@@ -32,11 +33,12 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", choices=["engine", "speed", "scale", "postgres", "heal", "stack"], help="measure only this")
+    parser.add_argument("--only", choices=["engine", "speed", "scale", "postgres", "redis", "heal", "stack"], help="measure only this")
     parser.add_argument("--rounds", type=int, default=3, help="of the long measurements (3)")
     parser.add_argument("--idle-rounds", type=int, default=15, help="of the runs with nothing to do (15)")
     parser.add_argument("--nodes", default="4,50,500", help="how many nodes the curve has (4,50,500)")
     parser.add_argument("--rows", type=int, default=2_000_000, help="of the database (2000000)")
+    parser.add_argument("--keys", type=int, default=1_000_000, help="of the Redis database (1000000)")
     parser.add_argument("--watch", type=int, default=30, help="seconds to watch idle agents (30)")
     parser.add_argument("--bascule", default=os.environ.get("BASCULE", ROOT / "dist/bascule"))
     parser.add_argument("--json", default=None, help="where the figures go (dist/bench.json)")
@@ -159,6 +161,9 @@ def main():
             reachable = pathlib.Path(folder) / "agent"
             shutil.copy(agent, reachable)
             rows += postgres.measure(folder, reachable, options.rows, options.rounds)
+        if options.only in (None, "redis"):
+            say("Redis")
+            rows += redis.measure(folder, agent, options.keys)
     output = pathlib.Path(options.json or ROOT / "dist/bench.json")
     output.parent.mkdir(exist_ok=True)
     made = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")

@@ -1,4 +1,4 @@
-"""A PostgreSQL database with its indexes, copied by the agent's mover and by pg_dump and pg_restore."""
+"""A PostgreSQL database with its indexes, copied by the agent's mover, by pg_dump and pg_restore, and by pgcopydb."""
 
 import json
 import os
@@ -10,6 +10,7 @@ from tools import Failure, environment, row, run, say, timed
 
 BINARIES = pathlib.Path("/usr/lib/postgresql/15/bin")
 JOBS = 2
+PGCOPYDB = shutil.which("pgcopydb")
 SETTINGS = """
 listen_addresses = ''
 shared_buffers = 256MB
@@ -71,11 +72,14 @@ def measure(folder, agent, rows, rounds):
         source.sql("VACUUM ANALYZE", "shop")
         size = int(source.sql("SELECT pg_database_size('shop')")) / 2**20
         say(f"  {size:.0f} MiB with indexes")
-        copies, verifications, dumps, restores = [], [], [], []
+        copies, proofs, verifications, dumps, restores, clones = [], [], [], [], [], []
         for _ in range(rounds):
             fresh(source, target)
-            copies.append(mover(source, target, agent, "copy"))
-            verifications.append(mover(source, target, agent, "verify"))
+            seconds, report = mover(source, target, agent, "copy")
+            proof = report["copied"]["_0"]["proof"]["seconds"]
+            copies.append(seconds)
+            proofs.append(proof)
+            verifications.append(mover(source, target, agent, "verify")[0])
             fresh(source, target)
             dump = pathlib.Path(folder) / "target" / "dump"
             shutil.rmtree(dump, ignore_errors=True)
@@ -84,14 +88,26 @@ def measure(folder, agent, rows, rounds):
             dumps.append(timed(out, **as_postgres(folder))[0])
             back = [BINARIES / "pg_restore", *target.to("shop"), *jobs, dump]
             restores.append(timed(back, **as_postgres(folder))[0])
-            ours, theirs = (copies, verifications), (dumps, restores)
-            say("  copy %.2f s, verify %.2f s; dump %.2f s, restore %.2f s" % tuple(list[-1] for list in ours + theirs))
+            if PGCOPYDB:
+                fresh(source, target)
+                clones.append(clone(source, target, folder))
+            ours, theirs = (copies, proofs, verifications), (dumps, restores, clones or [float("nan")])
+            say("  copy %.2f s (of it the proof %.2f s), verify %.2f s; dump %.2f s, restore %.2f s; pgcopydb %.2f s"
+                % tuple(list[-1] for list in ours + theirs))
         both = [a + b for a, b in zip(dumps, restores)]
         theirs = f"pg_dump -Fd -j{JOBS}, then pg_restore -j{JOBS}; {rows} rows, {size:.0f} MiB"
-        return [
-            row("PostgreSQL copy with indexes", copies, both, 1.0, note=theirs),
-            row("PostgreSQL, both sides proved equal", verifications, copies, 1.5, note="the copy's time"),
+        rows_out = [
+            row("PostgreSQL copy with indexes, proved", copies, both, 1.0, note=theirs),
+            row(
+                "PostgreSQL, the proof beside the copy", proofs, [a - b for a, b in zip(copies, proofs)], 0.5,
+                note="the copy's own time; digests taken in passing"),
+            row("PostgreSQL, both sides read again", verifications, copies, 1.5, note="the copy's time"),
         ]
+        if clones:
+            version = run([PGCOPYDB, "--version"]).split()[2] if clones else ""
+            note = f"pgcopydb {version} clone, {JOBS} table jobs, {JOBS} index jobs, tables split at 128 MiB"
+            rows_out.insert(1, row("PostgreSQL copy with indexes, proved", copies, clones, 1.0, note=note))
+        return rows_out
     finally:
         for cluster in (source, target):
             if cluster:
@@ -114,8 +130,23 @@ def fresh(source, target):
     os.sync()
 
 
+def clone(source, target, folder):
+    """The same by pgcopydb, which proves nothing."""
+    work = target.folder / "pgcopydb"
+    shutil.rmtree(work, ignore_errors=True)
+    address = "host=%s port=%d user=postgres dbname=shop"
+    argv = [
+        PGCOPYDB, "clone", "--source", address % (source.folder, source.port),
+        "--target", address % (target.folder, target.port), "--dir", work, "--table-jobs", JOBS, "--index-jobs", JOBS,
+        "--split-tables-larger-than", "128MB", "--skip-large-objects"]
+    options = as_postgres(folder)
+    options["env"] = {**options["env"], "PATH": f"{BINARIES}:{os.environ['PATH']}"}
+    return timed(argv, **options)[0]
+
+
 def mover(source, target, agent, what):
-    """Runs one task of the agent's mover, as the agent does: a child that reads its job and answers."""
+    """Runs one task of the agent's mover, as the agent does: a child that reads its job and answers. Gives the seconds
+    and the report."""
     move = {
         "source": "source", "targetDatabase": "shop", "targetSocket": str(target.folder), "targetPort": target.port,
         "targetUser": "postgres", "owner": "shop", "parallelism": JOBS, "allowNonEmptyTarget": False,
@@ -133,4 +164,4 @@ def mover(source, target, agent, what):
         found = report["verified"]["_0"]
         if found["differingTables"] or found["differingSequences"] or found["shapeDifferences"]:
             raise Failure(f"the copy differs: {json.dumps(found)[:2000]}")
-    return seconds
+    return seconds, report

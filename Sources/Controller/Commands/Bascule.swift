@@ -29,7 +29,7 @@ package struct Bascule: AsyncParsableCommand {
             SnapshotCommand.self, ReportCommand.self,
             JourneyCommand.self, LabCommand.self, HolderCommand.self, RecoveryKitCommand.self, AdoptCommand.self,
             TokenCommand.self, MailCommand.self, ErrorsCommand.self, MonitoringCommand.self, CostCommand.self,
-            BenchCommand.self,
+            BenchCommand.self, DataCommand.self,
         ])
     package init() {}
 

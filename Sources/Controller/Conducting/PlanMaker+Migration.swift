@@ -1,4 +1,5 @@
 import BasculeCatalogue
+import BasculeCrypto
 import BasculeFleet
 import BasculeModel
 import BasculeNet
@@ -17,16 +18,7 @@ extension PlanMaker {
         guard session.fleet.migration != nil, only == nil else { return nil }
         let state = try session.store.migrationState()
         if state == .finished { return nil }
-        var hostKeys: [NodeName: String] = [:]
-        for node in session.usedNodes { hostKeys[node] = try await session.pins(node).first?.line }
-        let ports = session.fleet.nodes.compactMapValues { spec in
-            if case .existing(let machine) = spec { machine.port } else { nil }
-        }
-        let addresses = try await session.addresses()
-        let context = MigrationContext(
-            fleet: session.fleet, compiled: compiled, addresses: addresses, hostKeys: hostKeys, ports: ports,
-            journeys: try journeys(),
-            attempt: try session.store.migrationAttempt(), records: await presentRecords(addresses))
+        let context = try await migrationContext(compiled)
         guard let planner = try MigrationPlanner(context) else { return nil }
         if case .node(let edge)? = session.fleet.migration?.edge, session.fleet.nodes[edge.node] == nil {
             throw BasculeError(
@@ -36,6 +28,41 @@ extension PlanMaker {
         let planned = try planner.plan()
         let steps = state == .opened ? planned.steps.filter { $0.phase == .finish } : planned.steps
         return MigrationPart(steps: steps, outline: state == .opened ? nil : planned.outline, lease: planner.lease)
+    }
+
+    private func migrationContext(_ compiled: Compiled) async throws -> MigrationContext {
+        var hostKeys: [NodeName: String] = [:]
+        for node in session.usedNodes { hostKeys[node] = try await session.pins(node).first?.line }
+        let ports = session.fleet.nodes.compactMapValues { spec in
+            if case .existing(let machine) = spec { machine.port } else { nil }
+        }
+        let addresses = try await session.addresses()
+        return MigrationContext(
+            fleet: session.fleet, compiled: compiled, addresses: addresses, hostKeys: hostKeys, ports: ports,
+            journeys: try journeys(),
+            attempt: try session.store.migrationAttempt(), records: await presentRecords(addresses))
+    }
+
+    /// Steps of `bascule data`, as a plan of their own. Throws `migration-refused` where a step would write into a
+    /// database that serves already.
+    package func makeData(_ verb: DataVerb, sources: [String]) async throws -> Planned {
+        let state = try session.store.migrationState()
+        guard state == .before || !verb.changes else {
+            throw BasculeError(
+                .migrationRefused, "the new system serves, or is about to: nothing is copied over it",
+                hint: "bascule data verify and diff change nothing")
+        }
+        let (compiled, blobs) = try await compile()
+        guard let planner = try MigrationPlanner(try await migrationContext(compiled)) else {
+            throw BasculeError(
+                .notFound, "the fleet file declares no migration",
+                hint: "sources of data stand under migration.sources; bascule init writes an example")
+        }
+        let plan = Plan(
+            id: PlanID(RandomBytes.identifier()), fleet: session.fleet.name,
+            topology: session.fleet.activeTopology.rawValue, revision: session.revision,
+            created: Date().timeIntervalSince1970, steps: try planner.dataSteps(verb, sources: sources))
+        return Planned(plan: plan, compiled: compiled, blobs: blobs, lease: nil, unreachable: [:])
     }
 
     private func journeys() throws -> [AppName: Journey] {

@@ -41,8 +41,8 @@ package struct Runner: Sendable {
         return conducted
     }
 
-    /// Runs a plan. The plan is in the store already.
-    package func run(_ planned: Planned) async throws -> RunReport {
+    /// Runs a plan. The plan is in the store already. `handsOver`: tells the nodes afterwards what the fleet file says.
+    package func run(_ planned: Planned, handsOver: Bool = true) async throws -> RunReport {
         let start = Date()
         let run = RunID(RandomBytes.identifier())
         try await session.requireNewest()
@@ -51,7 +51,7 @@ package struct Runner: Sendable {
         var report = RunReport(run: run, plan: planned.plan.id, outcome: .converged, results: [:], seconds: 0)
         do {
             try await runPhases(planned, run, &report)
-            await handOver(planned)
+            if handsOver { await handOver(planned) }
         } catch {
             try? session.store.end(
                 run, outcome: RunOutcome.failed.rawValue, summary: "\(BasculeError.wrapping(error, "failed").message)")

@@ -21,13 +21,13 @@ extension MigrationPlanner {
                         "the source \(name) goes into the database \(source.into), which no node has",
                         hint: "declare it under services.postgresql.databases")
                 }
-                return (
-                    name.rawValue,
-                    PostgresMove(
-                        source: source.fence ?? source.url, targetDatabase: source.into.rawValue,
-                        targetPort: target.port, owner: target.owner,
-                        parallelism: source.jobs, schemas: source.schemas)
-                )
+                var move = PostgresMove(
+                    source: source.fence ?? source.url, targetDatabase: source.into.rawValue,
+                    targetPort: target.port, owner: target.owner,
+                    parallelism: source.jobs, schemas: source.schemas)
+                move.exclude = source.exclude.isEmpty ? nil : source.exclude
+                move.acceptedFindings = source.accept
+                return (name.rawValue, move)
             case .mysql:
                 throw BasculeError(
                     .migrationRefused, "the source \(name) is MySQL, which this version cannot move",
@@ -52,6 +52,8 @@ extension MigrationPlanner {
                     .host("127.0.0.1", port: UInt16(target.port)), user: target.admin, password: target.adminPassword))
             move.purpose = source.into == .cache ? .cache : .durable
             move.keys = source.keys == "*" ? nil : source.keys
+            move.maxCommandsPerSecond = source.rate
+            move.accept = Set(source.accept)
             return (name.rawValue, move)
         }
     }
@@ -71,6 +73,14 @@ extension MigrationPlanner {
                 from: "\(source.user)@\(host.contains(":") ? "[\(host)]" : host):\(source.path)", hostKey: hostKey,
                 identity: source.key == nil ? "/root/.ssh/id_ed25519" : "/run/bascule/sources/\(name)", to: source.to)
             move.owner = source.owner
+            move.exclude = source.exclude.isEmpty ? nil : source.exclude
+            move.maxKiBPerSecond = source.rate
+            let references = source.references.map { item in
+                FilesReference(
+                    database: item.database.rawValue, port: context.compiled.databases[item.database]?.port ?? 5432,
+                    column: item.column, prefix: item.prefix)
+            }
+            move.references = references.isEmpty ? nil : references
             return (name.rawValue, move, source.key)
         }
     }

@@ -191,7 +191,15 @@ enum DataJudge {
                     .dataDiffers, "source and target differ: \(proof.value)",
                     hint: "the old system goes on serving; apply again", [proof])
             }
-            return StepResult(.done, proof.value, evidence: [proof])
+            guard let check = report.references else { return StepResult(.done, proof.value, evidence: [proof]) }
+            // What the source itself lacks is told, and is no reason to stay with it.
+            let missing = check.missingFirst.prefix(5).joined(separator: ", ")
+            let orphaned = check.orphanedFirst.prefix(5).joined(separator: ", ")
+            let named = evidence(
+                "files named by the database",
+                "\(check.references.grouped) references, \(check.missing) without a file\(missing.isEmpty ? "" : " (\(missing))"), \(check.orphaned) files without a reference\(orphaned.isEmpty ? "" : " (\(orphaned))")",
+                nil, true, Double(check.missing), "references")
+            return StepResult(.done, "\(proof.value); \(named.value)", evidence: [proof, named])
         case .finish: return StepResult(.done, "the mover's own files removed")
         }
     }

@@ -18,6 +18,7 @@ static struct {
     int (*status)(const cpq_conn *);
     int (*serverVersion)(const cpq_conn *);
     int (*transactionStatus)(const cpq_conn *);
+    int (*backendPID)(const cpq_conn *);
     char *(*errorMessage)(const cpq_conn *);
     const char *(*parameterStatus)(const cpq_conn *, const char *);
     cpq_result *(*exec)(cpq_conn *, const char *);
@@ -70,6 +71,7 @@ static void load(void) {
     LOAD(status);
     LOAD(serverVersion);
     LOAD(transactionStatus);
+    LOAD(backendPID);
     LOAD(errorMessage);
     LOAD(parameterStatus);
     LOAD(exec);
@@ -118,6 +120,7 @@ cpq_conn *cpq_connect(const char *const *keywords, const char *const *values) {
 void cpq_finish(cpq_conn *conn) { pq.finish(conn); }
 int cpq_is_ok(cpq_conn *conn) { return pq.status(conn) == 0; }
 int cpq_server_version(cpq_conn *conn) { return pq.serverVersion(conn); }
+int cpq_backend(cpq_conn *conn) { return pq.backendPID(conn); }
 int cpq_transaction_status(cpq_conn *conn) { return pq.transactionStatus(conn); }
 const char *cpq_error(cpq_conn *conn) { return pq.errorMessage(conn); }
 const char *cpq_parameter(cpq_conn *conn, const char *name) { return pq.parameterStatus(conn, name); }

@@ -71,6 +71,9 @@ package final class PGConnection {
     /// The server's value of a reported parameter such as `server_encoding`.
     package func parameter(_ name: String) -> String? { cpq_parameter(handle, name).map { String(cString: $0) } }
 
+    /// The number of the server's process, as the login was told. Behind a pooler it is another one's.
+    package var backend: Int { Int(cpq_backend(handle)) }
+
     /// Runs one statement with text parameters over the extended protocol, which takes one statement only: text that
     /// came from a foreign catalog cannot smuggle in a second one. Throws `PGError`.
     @discardableResult

@@ -24,9 +24,13 @@ extension FleetChecks {
             case .postgres(let source): database(source.into, at: here, fleet)
             case .mysql(let source): database(source.into, at: here, fleet)
             case .redis(let source): redis(source.into, at: here)
-            case .files: break
+            case .files(let source):
+                for (index, item) in source.references.enumerated() where !item.database.rawValue.isEmpty {
+                    database(item.database, at: value("migration.sources.\(name).references.\(index).database"), fleet)
+                }
             }
         }
+        clients(fleet)
         if let dns = migration.dns { self.dns(dns, fleet) }
         if let customers = migration.customers {
             if let name = customers.database { database(name, at: value("migration.customers.database"), fleet) }

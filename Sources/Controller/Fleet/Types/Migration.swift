@@ -63,12 +63,14 @@ package struct PostgresSource: Sendable, Equatable {
     package var into: DatabaseName = ""
     /// Default public.
     package var schemas = ["public"]
-    /// Tables left behind, `schema.table`; named in the report.
+    /// Tables whose rows are left behind, `schema.table`.
     package var exclude: [String] = []
     /// Tables copied at once. Default 2.
     package var jobs = 2
     /// The secret holding a URL of a role that may revoke rights; without it the fence uses `url`.
     package var fence: SecretName?
+    /// Codes of findings that would refuse the copy and then only warn.
+    package var accept: [String] = []
     package init() {}
 }
 
@@ -78,6 +80,10 @@ package struct RedisSource: Sendable, Equatable {
     package var into = RedisPurpose.cache
     /// A glob of the keys to copy. Default `*`.
     package var keys = "*"
+    /// Commands a second that the source is asked at most; nil for no limit.
+    package var rate: Int?
+    /// Codes of findings that would refuse the copy and then only warn.
+    package var accept: [RedisFindingCode] = []
     package init() {}
 }
 
@@ -104,6 +110,20 @@ package struct FilesSource: Sendable, Equatable {
     package var to = ""
     package var exclude: [String] = []
     package var owner: String?
+    /// KiB a second at most; nil for no limit.
+    package var rate: Int?
+    /// Columns of databases on the nodes that name these files.
+    package var references: [FileReference] = []
+    package init() {}
+}
+
+/// A column whose values name files of a source.
+package struct FileReference: Sendable, Equatable {
+    package var database: DatabaseName = ""
+    /// `table.column` or `schema.table.column`.
+    package var column = ""
+    /// What stands before the path in the values.
+    package var prefix = ""
     package init() {}
 }
 

@@ -8,10 +8,13 @@ extension PostgresSource: Declared {
             .key("postgres", \.url, .secret, required: true, "Holds its URL; a direct connection, not a pooler"),
             .key("into", \.into, .name(.postgres), required: true, "A database under services.postgresql"),
             .key("schemas", \.schemas, .list(.name(.table)), "Schemas to bring"),
-            .key("exclude", \.exclude, .list(.name(.table)), "Tables left behind, as schema.table"),
+            .key("exclude", \.exclude, .list(.name(.table)), "Tables whose rows are left behind, as schema.table"),
             .key("jobs", \.jobs, .integer(1...32), "Tables copied at once"),
             .key(
                 "fence", \.fence, .secret, "Holds the URL of a role that may revoke rights; the source's if absent"),
+            .key(
+                "accept", \.accept, .list(.line("the code of a finding")),
+                "Findings of 'bascule data check' that refuse the copy and are accepted, such as extension-missing"),
         ]
     }
 }
@@ -23,6 +26,13 @@ extension RedisSource: Declared {
             .key("redis", \.url, .secret, required: true, "Holds its URL"),
             .key("into", \.into, .choice(), "An instance under services.redis"),
             .key("keys", \.keys, .line("a glob"), "A glob of the keys to copy"),
+            .key(
+                "rate", \.rate, .integer(1...1_000_000),
+                "Commands a second that the source is asked at most; it is also waited for where it says that it is asked too often"
+            ),
+            .key(
+                "accept", \.accept, .list(.choice()),
+                "Findings of 'bascule data check' that refuse the copy and are accepted"),
         ]
     }
 }
@@ -61,6 +71,23 @@ extension FilesSource: Declared {
             .key("key", \.key, .secret, "Holds a private key for the login"),
             .key("exclude", \.exclude, .list(.line("a pattern")), "Patterns left behind, as rsync takes them"),
             .key("owner", \.owner, .name(.account), "The owner of the files on the node"),
+            .key("rate", \.rate, .integer(1...10_000_000), "KiB a second at most"),
+            .key(
+                "references", \.references, .list(.object),
+                "Where databases name these files: each must have its file, and the other way round"),
+        ]
+    }
+}
+
+extension FileReference: Declared {
+    static var about: String { "A column whose values name files" }
+    static var fields: [Field<FileReference>] {
+        [
+            .key("database", \.database, .name(.postgres), required: true, "A database under services.postgresql"),
+            .key(
+                "column", \.column, .line("a column as table.column"), required: true,
+                "The column, as table.column or schema.table.column"),
+            .key("prefix", \.prefix, .line("a path or URL"), "What stands before the path in its values"),
         ]
     }
 }

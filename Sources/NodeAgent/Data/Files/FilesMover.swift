@@ -228,6 +228,10 @@ struct FilesPass {
             left[path] = nil
             report.unsafeLinks += 1
         }
+        if let exclude = move.exclude {
+            let patterns = FilesPatterns(exclude)
+            left = left.filter { right[$0.key] != nil || !patterns.match($0.key) }
+        }
         report.sourceFiles = left.values.count { if case .file = $0 { true } else { false } }
         let kept = marker()?.exclusive == false || (marker() == nil && move.existing == .merge)
         var differences: [(path: [UInt8], kind: FilesDifference.Kind)] = []
@@ -247,6 +251,10 @@ struct FilesPass {
         }
         report.sourceDigest = Self.digest(left)
         report.targetDigest = Self.digest(kept ? right.filter { left[$0.key] != nil } : right)
+        if let references = move.references {
+            report.references = try FilesReferences(references: references, isCancelled: isCancelled)
+                .check(against: right)
+        }
         return report
     }
 

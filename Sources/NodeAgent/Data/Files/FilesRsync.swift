@@ -50,6 +50,7 @@ struct FilesRsync {
         ]
         if thorough { out.append("--checksum") }
         if delete { out.append("--delete-delay") }
+        out += (move.exclude ?? []).map { "--exclude=\($0)" }
         if let limit = move.maxKiBPerSecond { out.append("--bwlimit=\(limit)") }
         if move.owner != nil || move.group != nil {
             out += ["--owner", "--group", "--chown=\(move.owner ?? ""):\(move.group ?? "")"]

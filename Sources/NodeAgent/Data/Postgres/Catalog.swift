@@ -137,6 +137,8 @@ struct PGCatalog {
     /// Triggers, rules, policies, row security, statistics, comments, grants.
     var finals: [LateObject] = []
     var findings: [FindingDraft] = []
+    /// Roles of an API such as Supabase's, which policies and grants name and the target may lack: made without a login.
+    var apiRoles: [String] = []
     /// Every statement, sorted: the schema's text at this server.
     var text: String = ""
     /// Names, types and kinds only: comparable between versions.

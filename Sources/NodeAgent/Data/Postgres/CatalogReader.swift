@@ -47,14 +47,26 @@ struct CatalogReader {
         let order = try CatalogOrder(connection: connection).sort(objects, built: built)
         catalog.early = order.early
         catalog.late = order.late
-        let finals = try CatalogFinals(connection: connection, schemas: catalog.schemas, targetRoles: targetRoles)
-            .all(tables: catalog.tables)
+        catalog.apiRoles = try apiRoles()
+        let finals = try CatalogFinals(
+            connection: connection, schemas: catalog.schemas, targetRoles: targetRoles.union(catalog.apiRoles)
+        ).all(tables: catalog.tables)
         catalog.finals = finals.objects
         catalog.findings = finals.findings
         let shape = CatalogShape(connection: connection, schemas: catalog.schemas)
         catalog.shape = try shape.read()
         catalog.text = text(catalog, policies: try shape.policies())
         return catalog
+    }
+
+    /// Supabase's roles that stand for visitors, users and the service: they own nothing and do not log in, so that the
+    /// target can have them; without them every policy that names them would be lost.
+    private func apiRoles() throws -> [String] {
+        try connection.query(
+            """
+            SELECT rolname FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role') ORDER BY rolname
+            """
+        ).rows.map { $0[0] ?? "" }
     }
 
     private func excluding(_ tables: [PGTable]) throws -> [PGTable] {

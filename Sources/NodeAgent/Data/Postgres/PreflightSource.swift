@@ -13,11 +13,23 @@ struct PreflightSource {
         let ask = FindingQuery(connection: source, schemas: schemas)
         let (name, from) = (Self.relation, Self.from)
         let free = CatalogTables.notOfExtension("pg_class", "c.oid")
-        return try ask.run(
-            "rls-hides-rows", .refuse, "Row security hides rows from the role of the connection string",
-            hint: "Use the tables' owner, a superuser, or a role with BYPASSRLS.",
-            "SELECT \(name) \(from) WHERE c.relkind IN ('r', 'p') AND n.nspname = ANY ($1::text[]) "
-                + "AND has_schema_privilege(n.oid, 'USAGE') AND row_security_active(c.oid)")
+        return try pooler() + outside(ask)
+            + ask.run(
+                "foreign-key-unindexed", .info, "No index leads with the columns of this foreign key",
+                hint: "Deleting or changing a parent reads the whole table: CREATE INDEX on those columns.",
+                """
+                SELECT \(name), quote_ident(k.conname) FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
+                    JOIN pg_namespace n ON n.oid = c.relnamespace
+                WHERE k.contype = 'f' AND k.conparentid = 0 AND n.nspname = ANY ($1::text[]) AND c.reltuples > 1000
+                    AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = k.conrelid AND i.indpred IS NULL
+                        AND (SELECT array_agg(x ORDER BY x) FROM unnest((i.indkey::int2[])[0:cardinality(k.conkey) - 1]) x)
+                            = (SELECT array_agg(x ORDER BY x) FROM unnest(k.conkey) x))
+                """)
+            + ask.run(
+                "rls-hides-rows", .refuse, "Row security hides rows from the role of the connection string",
+                hint: "Use the tables' owner, a superuser, or a role with BYPASSRLS.",
+                "SELECT \(name) \(from) WHERE c.relkind IN ('r', 'p') AND n.nspname = ANY ($1::text[]) "
+                    + "AND has_schema_privilege(n.oid, 'USAGE') AND row_security_active(c.oid)")
             + ask.run(
                 "no-right-to-read", .refuse, "The role of the connection string may not read it",
                 hint: "GRANT USAGE on the schema and SELECT on the object to that role.",
@@ -78,5 +90,60 @@ struct PreflightSource {
                 "prepared-transaction", .warn, "A prepared transaction could write after the fence",
                 hint: "COMMIT PREPARED or ROLLBACK PREPARED it before the freeze.",
                 "SELECT gid FROM pg_prepared_xacts WHERE database = current_database()")
+    }
+
+    /// A pooler in between gives the login a process number of its own making.
+    private func pooler() throws -> [PostgresFinding] {
+        let told = try source.query("SELECT pg_backend_pid()").scalar.flatMap { Int($0) }
+        guard let told, source.backend != 0, told != source.backend else { return [] }
+        return [
+            PostgresFinding(
+                "pooler", .refuse, source.place, "The connection goes through a pooler",
+                hint:
+                    "Use the direct connection (Supabase: db.PROJECT.supabase.co:5432, perhaps with the IPv4 add-on). "
+                    + "A pooler in session mode can be accepted; one in transaction mode cannot hold a snapshot.")
+        ]
+    }
+
+    /// Functions of schemas that stay behind, where something that is moved calls them: it could not be made.
+    private func outside(_ ask: FindingQuery) throws -> [PostgresFinding] {
+        let users: [(what: String, catalog: String, oid: String, name: String, from: String)] = [
+            (
+                "policy", "pg_policy", "p.oid", "quote_ident(p.polname) || ' on ' || \(Self.relation)",
+                "pg_policy p JOIN pg_class c ON c.oid = p.polrelid"
+            ),
+            (
+                "view", "pg_rewrite", "p.oid", Self.relation,
+                "pg_rewrite p JOIN pg_class c ON c.oid = p.ev_class AND c.relkind IN ('v', 'm')"
+            ),
+            (
+                "default", "pg_attrdef", "p.oid", Self.relation,
+                "pg_attrdef p JOIN pg_class c ON c.oid = p.adrelid"
+            ),
+            (
+                "trigger", "pg_trigger", "p.oid", "quote_ident(p.tgname) || ' on ' || \(Self.relation)",
+                "pg_trigger p JOIN pg_class c ON c.oid = p.tgrelid AND NOT p.tgisinternal"
+            ),
+        ]
+        var findings: [PostgresFinding] = []
+        for user in users {
+            findings += try ask.run(
+                "depends-outside", .refuse, "This \(user.what) needs something of a schema that is not moved",
+                hint: "Move that schema too (schemas: [public, auth] for Supabase's auth.uid()), or drop it.",
+                """
+                SELECT DISTINCT \(user.name), coalesce(f.oid::regprocedure::text, r.oid::regclass::text)
+                FROM \(user.from) JOIN pg_namespace n ON n.oid = c.relnamespace
+                    JOIN pg_depend d ON d.classid = '\(user.catalog)'::regclass AND d.objid = \(user.oid)
+                    LEFT JOIN pg_proc f ON d.refclassid = 'pg_proc'::regclass AND f.oid = d.refobjid
+                    LEFT JOIN pg_class r ON d.refclassid = 'pg_class'::regclass AND r.oid = d.refobjid
+                    JOIN pg_namespace o ON o.oid = coalesce(f.pronamespace, r.relnamespace)
+                WHERE n.nspname = ANY ($1::text[]) AND NOT o.nspname = ANY ($1::text[])
+                    AND o.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
+                    AND \(CatalogTables.notOfExtension("pg_class", "c.oid"))
+                    AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.deptype = 'e' AND e.classid = d.refclassid
+                        AND e.objid = d.refobjid)
+                """)
+        }
+        return findings
     }
 }

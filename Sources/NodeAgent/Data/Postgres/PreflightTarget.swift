@@ -67,9 +67,16 @@ struct PreflightTarget {
         let available = Dictionary(
             rows.rows.map { ($0[0] ?? "", (version: $0[1] ?? "", trusted: $0[2] == "t")) },
             uniquingKeysWith: { one, _ in one })
+        let used = try usedExtensions()
         return catalog.extensions.compactMap { item in
             let name = PGQuote.identifier(item.name)
             guard let there = available[item.name] else {
+                if !used.contains(item.name) {
+                    return PostgresFinding(
+                        "extension-left", .warn, name,
+                        "The target has no such extension, and nothing that is moved is known to use it",
+                        hint: "Look for its name in function bodies, which the catalog does not read.")
+                }
                 return PostgresFinding(
                     "extension-missing", .refuse, name, "The target has no such extension",
                     hint: "Install its package on the node, or drop the extension at the source.")
@@ -85,6 +92,23 @@ struct PreflightTarget {
                 "extension-version", .info, name, "Version \(item.version) becomes \(there.version)",
                 hint: "Read the extension's notes if it stores data of its own.")
         }
+    }
+
+    /// Extensions of whose types, functions or operators something outside of extensions makes use.
+    private func usedExtensions() throws -> Set<String> {
+        let rows = try source.query(
+            """
+            SELECT DISTINCT e.extname FROM pg_depend m JOIN pg_extension e ON e.oid = m.refobjid
+                JOIN pg_depend d ON d.refclassid = m.classid AND d.refobjid = m.objid AND d.deptype IN ('n', 'a')
+            WHERE m.refclassid = 'pg_extension'::regclass AND m.deptype = 'e'
+                AND NOT (m.classid = 'pg_namespace'::regclass) AND d.classid <> 'pg_event_trigger'::regclass
+                AND NOT EXISTS (SELECT FROM pg_depend o WHERE o.classid = d.classid AND o.objid = d.objid
+                    AND o.deptype = 'e')
+                AND NOT EXISTS (SELECT FROM pg_depend i JOIN pg_depend o ON o.classid = i.refclassid
+                        AND o.objid = i.refobjid AND o.deptype = 'e'
+                    WHERE i.classid = d.classid AND i.objid = d.objid AND i.deptype IN ('i', 'a'))
+            """)
+        return Set(rows.rows.map { $0[0] ?? "" })
     }
 
     private func locale() throws -> [PostgresFinding] {

@@ -13,6 +13,10 @@ struct SchemaBuilder {
         let homes = Set(catalog.extensions.map(\.schema)).subtracting(["pg_catalog"])
         do {
             try admin.query("SET client_min_messages = error")
+            for role in catalog.apiRoles
+            where try admin.query("SELECT FROM pg_roles WHERE rolname = $1", [role]).isEmpty {
+                try admin.query("CREATE ROLE \(PGQuote.identifier(role)) NOLOGIN NOINHERIT")
+            }
             for schema in Set(catalog.schemas).union(homes).sorted() {
                 let name = PGQuote.identifier(schema)
                 if try admin.query("SELECT FROM pg_namespace WHERE nspname = $1", [schema]).isEmpty {

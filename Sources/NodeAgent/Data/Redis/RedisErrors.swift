@@ -15,6 +15,8 @@ extension ErrorCode {
     package static let redisTypeUnsupported: ErrorCode = "redis-type-unsupported"
     /// The target ran out of memory, or evicted a key while it was being written.
     package static let redisTargetFull: ErrorCode = "redis-target-full"
+    /// The Redis server says that it is asked too often; waiting helps.
+    package static let redisTooFast: ErrorCode = "redis-too-fast"
     /// The writers of a Redis source could not be stopped, or a write got through.
     package static let redisFenceFailed: ErrorCode = "redis-fence-failed"
 }
@@ -45,6 +47,12 @@ func refusal(_ text: String, to command: String, at peer: String) -> BasculeErro
         return BasculeError(
             .redisTargetFull, "The Redis server is out of memory", at: .thing(peer), cause: shown,
             hint: "Raise the instance's maxMemory, or move fewer keys.")
+    }
+    let said = text.lowercased()
+    if ["rate limit", "per second", "too many requests"].contains(where: said.contains) {
+        return BasculeError(
+            .redisTooFast, "The Redis server is asked too often", at: .thing(peer), cause: shown,
+            hint: "Declare a rate for the source, below what its plan allows.")
     }
     if text.hasPrefix("NOAUTH") || text.hasPrefix("WRONGPASS") {
         return BasculeError(

@@ -105,6 +105,13 @@ final class RedisSession {
                 let result = try work()
                 hasWorked = true
                 return result
+            } catch let error as BasculeError where error.code == .redisTooFast && attempt < 8 {
+                // A limit is of a second or a minute: up to half a minute more each time.
+                attempt += 1
+                for _ in 0..<min(30, 1 << (attempt - 1)) {
+                    try checkCancelled()
+                    Monotonic.sleep(.seconds(1))
+                }
             } catch let error as BasculeError where hasWorked && Self.isTransient(error.code) && attempt < 6 {
                 close()
                 attempt += 1

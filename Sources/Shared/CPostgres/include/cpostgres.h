@@ -29,6 +29,8 @@ cpq_conn *cpq_connect(const char *const *keywords, const char *const *values);
 void cpq_finish(cpq_conn *conn);
 int cpq_is_ok(cpq_conn *conn);
 int cpq_server_version(cpq_conn *conn);
+/// The number of the server's process, as the login was told.
+int cpq_backend(cpq_conn *conn);
 /// 0 idle, 1 active, 2 in a transaction, 3 in a failed transaction, 4 unknown.
 int cpq_transaction_status(cpq_conn *conn);
 const char *cpq_error(cpq_conn *conn);
