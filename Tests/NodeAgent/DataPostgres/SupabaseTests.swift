@@ -55,7 +55,8 @@ extension AgainstServers {
             var pair = try Pair("halfbase", project)
             pair.move.schemas = ["public"]
             let refused = try pair.preflight().findings.filter { $0.severity == .refuse }
-            let lines = refused.map { "\($0.code) \($0.object) \($0.message)" }
+            // Which names are quoted is the server's affair.
+            let lines = refused.map { "\($0.code) \($0.object) \($0.message)".filter { $0 != "\"" } }
             #expect(lines.contains { $0.contains("own on public.profiles") && $0.contains("auth.uid()") }, "\(lines)")
             #expect(lines.contains { $0.contains("depends-outside public.profiles") }, "\(lines)")
             #expect(throws: BasculeError.self) { try pair.copy() }
