@@ -19,7 +19,12 @@ GRANT anon, authenticated, service_role TO authenticator;
 --                                           that a write is refused
 --   CREATEROLE + ADMIN on each of them      ALTER ROLE … NOLOGIN for the time of the fence
 --   pg_signal_backend, pg_monitor           sees and ends the sessions that are still open
-ALTER ROLE migrator LOGIN CREATEROLE BYPASSRLS NOSUPERUSER PASSWORD :'migrator_password';
+--   REPLICATION                             follows the live database, so that the outage does not grow with its size
+--   SET session_replication_role            carries new writes back after T0 without firing triggers a second time
+ALTER ROLE migrator LOGIN CREATEROLE REPLICATION BYPASSRLS NOSUPERUSER PASSWORD :'migrator_password';
 GRANT pg_read_all_data, pg_signal_backend, pg_monitor TO migrator;
 GRANT shop, authenticator, back_office, anon, authenticated, service_role TO migrator
     WITH ADMIN TRUE, INHERIT TRUE, SET TRUE;
+
+SELECT 'GRANT SET ON PARAMETER session_replication_role TO migrator'
+WHERE current_setting('server_version_num')::int >= 150000 \gexec

@@ -127,7 +127,8 @@ if [ -z "$(super -d postgres -tAc "SELECT 1 FROM pg_database WHERE datname = 'sh
     # template0 and UTF8 whatever locale the packages were installed under.
     super -d postgres -c "CREATE DATABASE shop OWNER shop TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8'"
     super -d postgres -c 'REVOKE CONNECT, TEMPORARY ON DATABASE shop FROM PUBLIC' \
-        -c 'GRANT CONNECT ON DATABASE shop TO shop, migrator, authenticator, back_office'
+        -c 'GRANT CONNECT ON DATABASE shop TO shop, migrator, authenticator, back_office' \
+        -c 'GRANT CREATE ON DATABASE shop TO migrator'
     if ! UPLOADS_DIR=$uploads REDIS_URL="redis://default:$redis_password@127.0.0.1:6379/0" SHOP_DIR=$app \
         sh "$example/seed/run.sh"; then
         # A half-filled database would look filled to the next run.

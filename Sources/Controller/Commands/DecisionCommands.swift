@@ -12,14 +12,7 @@ enum Conductor {
         for node in session.usedNodes where try session.isBootstrapped(node) {
             guard case .status(let status)? = try? await session.link(node).ask(.status) else { continue }
             guard let activity = status.activities.last(where: { $0.conducted && $0.ended == nil }) else { continue }
-            if command == .rollback, status.t0 == .open {
-                throw BasculeError(
-                    .rollbackLoses,
-                    "T0 has passed: going back now would lose every order placed since on the new system",
-                    hint:
-                        "this version does not carry them back; mend the new system, or decide by hand with bascule-agent on \(node)"
-                )
-            }
+            if command == .rollback, status.t0 == .open { throw BasculeError(.notFound, "T0 has passed") }
             _ = try await session.link(node).ask(.command(activity.segment, command))
             return
         }
@@ -65,12 +58,14 @@ struct RollbackCommand: AsyncParsableCommand {
         abstract: "Go back: a running migration before T0, or the configuration of before an apply.",
         discussion: """
             Examples:
-              bascule rollback                a migration that runs goes back; else the last apply's configuration is restored
+              bascule rollback                a migration that runs, or has passed T0 and is not finished, goes back;
+                                              else the last apply's configuration is restored
               bascule rollback --run RUN      the configuration of before that run
             """)
     @OptionGroup var options: FleetOptions
     @Option(help: "The run whose changes are taken back; the newest that changed something if absent.") var run: String?
     @Flag(help: "Do not ask.") var yes = false
+    @Flag(help: "After T0: go back although what was written since stays behind.") var loseNewWrites = false
 
     func run() async throws {
         let session = try options.session()
@@ -83,8 +78,63 @@ struct RollbackCommand: AsyncParsableCommand {
         }
         let lease = try StoreLease(beside: session.store.path)
         defer { withExtendedLifetime(lease) {} }
-        try await restore(session)
+        if run == nil, try await hasOpened(session) {
+            try await goBack(session)
+        } else {
+            try await restore(session)
+        }
         await session.close()
+    }
+
+    /// T0 has passed and *finish* has not.
+    private func hasOpened(_ session: FleetSession) async throws -> Bool {
+        switch try session.store.migrationState() {
+        case .opened: return true
+        case .before, .finished: return false
+        case .conducted:
+            for node in session.usedNodes where try session.isBootstrapped(node) {
+                if case .status(let status)? = try? await session.link(node).ask(.status), status.migrationAttempt > 0 {
+                    return status.t0 == .open
+                }
+            }
+            return false
+        }
+    }
+
+    private func goBack(_ session: FleetSession) async throws {
+        let view = RunView(json: false)
+        guard let back = try GoingBack(session, observer: view.observer) else {
+            throw BasculeError(.notFound, "the segment of the migration is not in this store")
+        }
+        let plan = back.plan
+        if !plan.keepsNewWrites, !loseNewWrites {
+            throw BasculeError(
+                .rollbackLoses,
+                plan.journalsNewWrites
+                    ? "T0 has passed: what was written since would stay on the new side, as SQL statements in a file"
+                    : "T0 has passed: going back now would lose every row written since on the new system",
+                hint: "migration.rollback.newWrites: reverse carries them back; else decide with bascule rollback --lose-new-writes"
+            )
+        }
+        Terminal.say(
+            plan.keepsNewWrites
+                ? "New writes are carried back; keys and files written since T0 stay on the new side."
+                : "What was written since T0 stays on the new side.")
+        guard yes || Terminal.ask("Go back to the old system?") else {
+            throw BasculeError(.cancelled, "nothing was done")
+        }
+        let outcome = try await back.run()
+        view.finish()
+        switch outcome.status {
+        case .converged:
+            let said = back.plan.steps().compactMap { outcome.results[$0.id] }.filter { $0.output != nil }
+            for result in said { Terminal.say("  \(Terminal.escape(result.summary))") }
+            Terminal.say("the old system serves; bascule apply starts another attempt")
+        default:
+            let failed = back.plan.steps().compactMap { outcome.results[$0.id]?.error }.first
+            Terminal.error("the way back failed (\(failed?.message ?? outcome.status.rawValue)); the new system serves")
+            throw ExitStatus(code: 1)
+        }
     }
 
     private func restore(_ session: FleetSession) async throws {

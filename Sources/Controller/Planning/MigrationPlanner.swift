@@ -73,12 +73,7 @@ package struct MigrationPlanner {
                 "a rollback would take about \(back.durationText), more than its budget of \(budget.durationText)",
                 hint: "raise migration.rollback.budget, or move less at once")
         }
-        let newWrites: String =
-            switch migration.rollback.newWrites {
-            case .reverse?, .journal?: "would be lost (reverse replication and write journal come with a later version)"
-            case .loss?: "would be lost, as declared"
-            case nil: "would be lost; after T0 nothing goes back by itself, it asks"
-            }
+        let newWrites = newWrites
         return (
             copy.steps,
             MigrationOutline(
@@ -158,6 +153,13 @@ package struct MigrationPlanner {
             _ = add(
                 .rehearseSmoke, "dns-\(change.id)", "see the lowered TTL at every name server of \(change.zone)",
                 .migrate(.checkDNS(change)), estimate: 1)
+        }
+        let walked = steps.filter { $0.phase == .rehearseSmoke }
+        for (name, move) in postgres where move.follow?.mode != .never {
+            // After the rehearsal, which may leave rows behind; before the freeze, so that the outage need not read all.
+            _ = add(
+                .rehearseSmoke, "\(name)-prove", "prove the copy of \(name) while it is followed",
+                .data(.postgres(.follow(.prove, move))), requires: walked.map(\.id), estimate: 3)
         }
         addTestAlert()
         try conducted(domains, edge, dns, postgres, redis, files, gates)
@@ -277,6 +279,15 @@ package struct MigrationPlanner {
                     .decide(DecisionSpec(automatic: migration.approve == .auto, patience: window / 2, ifAlone: policy))),
                 requires: last, estimate: migration.approve == .auto ? 0 : 60)
         ]
+        for (name, move) in postgres where move.follow?.back != nil {
+            last = [
+                add(
+                    .switch, "\(name)-back", "prepare to keep what \(name) is given after T0",
+                    .data(.postgres(.follow(.backBegin, move))), requires: last,
+                    reversal: .reversible(seconds: 0.3), estimate: 0.3,
+                    undo: .data(.postgres(.follow(.backEnd, move))))
+            ]
+        }
         for change in dns {
             last = [
                 add(
@@ -298,6 +309,11 @@ package struct MigrationPlanner {
                 .open, "t0", "T0: open \(domains.joined(separator: ", "))", .migrate(.open(domains: domains)),
                 requires: last, reversal: .reversibleUntil(event: "the first new write"), estimate: 0.1)
         ]
+        for (name, move) in postgres where move.follow?.mode != .never || move.follow?.back != nil {
+            _ = add(
+                .watch, "\(name)-follow-end", "stop following the old \(name)",
+                .data(.postgres(.follow(.end, move))), requires: last, estimate: 0.5)
+        }
         let when = migration.rollback.when
         _ = add(
             .watch, "criteria", "watch the declared criteria for \(migration.rollback.watch.seconds.durationText)",
@@ -312,6 +328,18 @@ package struct MigrationPlanner {
                         accessLog: context.compiled.sites.first?.accessLog ?? "",
                         journey: gates.first?.1, database: postgres.first?.1))), requires: last,
             estimate: migration.rollback.watch.seconds)
+    }
+
+    /// What becomes of what was written after T0 if it goes back then.
+    private var newWrites: String {
+        let elsewhere = migration.sources.values.contains { if case .postgres = $0 { false } else { true } }
+        let rest = elsewhere ? "; keys and files written after T0 stay on the new side" : ""
+        return switch migration.rollback.newWrites {
+        case .reverse?: "are carried back by bascule rollback until finish (reverse replication)\(rest)"
+        case .journal?: "are kept as SQL statements on the node; bascule rollback says in which file\(rest)"
+        case .loss?: "would be lost by a rollback, as declared"
+        case nil: "would be lost by a rollback: it asks; newWrites: reverse or journal keeps them"
+        }
     }
 
     /// Seconds of the freeze's lease: the window.

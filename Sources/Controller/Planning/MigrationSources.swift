@@ -27,6 +27,9 @@ extension MigrationPlanner {
                     parallelism: source.jobs, schemas: source.schemas)
                 move.exclude = source.exclude.isEmpty ? nil : source.exclude
                 move.acceptedFindings = source.accept
+                move.follow = PostgresFollow(
+                    mode: PostgresFollow.Mode(rawValue: source.follow.rawValue) ?? .auto,
+                    walCap: source.walCap.bytes, back: back)
                 return (name.rawValue, move)
             case .mysql:
                 throw BasculeError(
@@ -34,6 +37,15 @@ extension MigrationPlanner {
                     hint: "leave it out for now; it comes with a later version")
             case .redis, .files: return nil
             }
+        }
+    }
+
+    /// What becomes of what the new database is given after T0, if it goes back then.
+    private var back: PostgresFollow.Back? {
+        switch migration.rollback.newWrites {
+        case .reverse?: .replicate
+        case .journal?: .journal
+        case .loss?, nil: nil
         }
     }
 

@@ -26,6 +26,8 @@ package final class AgentServer: Sendable {
             services.healing.tell([AgentEvent(sequence: 0, time: 0, kind: .note, text: text)])
         }
         services.loginGuard.recover(services.context(progress: services.log))
+        // Before the segments, whose tasks want a follower to rest.
+        services.following.resume()
         try await keeper.resume()
         ReleaseRun(services).recover(await keeper.cutReleases)
         do { try services.edge.restore() } catch { services.log("the edge could not be restored: \(error)") }

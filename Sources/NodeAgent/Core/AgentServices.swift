@@ -14,6 +14,7 @@ package struct AgentServices: Sendable {
     package let trust: ControllerTrust
     package let healing: Healing
     package let loginGuard: LoginGuard
+    package let following: FollowKeeper
     package let started: Double
 
     /// Opens the agent's state, making what is missing.
@@ -41,6 +42,9 @@ package struct AgentServices: Sendable {
         loginGuard = try LoginGuard(
             path: paths.loginGuard,
             told: { healing.tell([AgentEvent(sequence: 0, time: 0, kind: .undone, text: $0)]) })
+        following = try FollowKeeper(
+            folder: "\(paths.state)/follow", secrets: secrets,
+            told: { healing.tell([AgentEvent(sequence: 0, time: 0, kind: .note, text: $0)]) })
         started = WallClock.monotonic()
     }
 

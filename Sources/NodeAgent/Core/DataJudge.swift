@@ -17,7 +17,7 @@ enum DataJudge {
         return result
     }
 
-    private static func failed(_ code: ErrorCode, _ message: String, hint: String, _ evidence: [Evidence]) -> StepResult
+    static func failed(_ code: ErrorCode, _ message: String, hint: String, _ evidence: [Evidence]) -> StepResult
     {
         StepResult(.failed, message, error: BasculeError(code, message, hint: hint), evidence: evidence)
     }
@@ -90,10 +90,11 @@ enum DataJudge {
                 table.isEqual
                     ? "\(table.table): \(table.sourceRows.grouped) rows equal"
                     : "\(table.table): \(table.rows.count) rows differ")
+        case .followed(let follow): return judge(follow, evidence)
         }
     }
 
-    private static func describe(_ check: PostgresVerification) -> String {
+    static func describe(_ check: PostgresVerification) -> String {
         var parts = check.differingTables.map { table in
             let rows = check.differences.filter { $0.table == table }.prefix(5).map { "\($0.kind.rawValue) \($0.key)" }
             return rows.isEmpty ? table : "\(table) (\(rows.joined(separator: ", ")))"

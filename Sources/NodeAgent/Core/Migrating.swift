@@ -50,7 +50,9 @@ extension SegmentPerformer {
         switch task {
         case .postgres(.fenceAcquire(let move, _)), .postgres(.fenceProve(let move, _)),
             .postgres(.fenceRelease(let move, _)):
-            guard case .data(.postgres(.captured(let fence)))? = earlier(step, "-capture") else { return absent }
+            guard case .data(.postgres(.captured(let fence)))? = earlier(step, "-capture") ?? saved(step) else {
+                return absent
+            }
             let filled: PostgresTask =
                 switch task {
                 case .postgres(.fenceAcquire): .fenceAcquire(move, fence)
@@ -63,6 +65,7 @@ extension SegmentPerformer {
             else {
                 return try await self.move(task, step)
             }
+            if sync.followed != nil { return try await self.move(.postgres(.follow(.changed, move)), step) }
             return try await self.move(.postgres(.verify(move, source: sync.source)), step)
         case .redis(.fenceAcquire(let move, _, let seconds)):
             guard let fence = redisFence(step) else { return absent }
@@ -74,7 +77,9 @@ extension SegmentPerformer {
             guard let fence = redisFence(step) else { return absent }
             return try await self.move(.redis(.fenceRelease(move, fence)), step)
         default:
-            return try await self.move(task, step)
+            let result = try await self.move(task, step)
+            try save(result, step)
+            return result
         }
     }
 
@@ -83,7 +88,7 @@ extension SegmentPerformer {
     /// The source that a step is about: the last part of its id, without what the step does with it.
     private func source(of step: Step) -> String {
         let name = step.id.rawValue.split(separator: "/").last.map(String.init) ?? ""
-        for end in ["-capture", "-fence", "-proof"] where name.hasSuffix(end) {
+        for end in ["-capture", "-fence", "-proof", "-release"] where name.hasSuffix(end) {
             return String(name.dropLast(end.count))
         }
         return name
@@ -94,8 +99,24 @@ extension SegmentPerformer {
         output(StepID("migration/freeze/\(source(of: step))\(end)"))
     }
 
+    private func captured(_ source: String) -> String {
+        "\(services.paths.state)/follow/\(source.utf8.map { String($0, radix: 16) }.joined()).capture"
+    }
+
+    /// A way back after T0 is a segment of its own: it gives back what the conducted one took.
+    private func saved(_ step: Step) -> StepOutput? {
+        guard step.phase == .open else { return nil }
+        return try? DurableFile.load(StepOutput.self, from: captured(source(of: step)))
+    }
+
+    /// What was taken from a source is known for as long as it may have to be given back.
+    private func save(_ result: StepResult, _ step: Step) throws {
+        guard step.id.rawValue.hasSuffix("-capture"), let output = result.output else { return }
+        try DurableFile.save(output, to: captured(source(of: step)))
+    }
+
     private func redisFence(_ step: Step) -> RedisFence? {
-        guard case .data(.redis(let report))? = earlier(step, "-capture") else { return nil }
+        guard case .data(.redis(let report))? = earlier(step, "-capture") ?? saved(step) else { return nil }
         return report.fence
     }
 

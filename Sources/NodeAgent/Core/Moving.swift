@@ -18,7 +18,19 @@ package enum DataAnswer: Codable {
 extension SegmentPerformer {
     /// Runs a data task and judges its report.
     func move(_ task: DataTask, _ step: Step) async throws -> StepResult {
-        let report = try await run(task, step)
+        let report: DataReport
+        if case .postgres(let postgres) = task {
+            let (database, following) = (postgres.move.targetDatabase, services.following)
+            try await Blocking.run { following.rest(database) }
+            defer { following.rise(database) }
+            report = try await run(task, step)
+            if case .postgres(let said) = report {
+                let phase = step.phase
+                try await Blocking.run { try following.note(postgres, said, phase: phase) }
+            }
+        } else {
+            report = try await run(task, step)
+        }
         return DataJudge.judge(
             task, report, evidence: { self.evidence($0, $1, threshold: $2, passed: $3, measure: $4, unit: $5) })
     }

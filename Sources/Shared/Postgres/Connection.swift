@@ -20,15 +20,18 @@ package final class PGConnection {
     private let password: String?
 
     /// Connects. `options` are session settings sent with the login (name → value). `timeout` in seconds.
+    /// `replication`: a connection to a WAL sender, which knows `script` only.
     package init(
-        _ target: PGTarget, application: String = "bascule", timeout: Int = 10, settings: [(String, String)] = []
+        _ target: PGTarget, application: String = "bascule", timeout: Int = 10, settings: [(String, String)] = [],
+        replication: Bool = false
     ) throws {
         if let said = cpq_load() {
             throw BasculeError(
                 .postgresLibraryMissing, "libpq.so.5 cannot be loaded", cause: String(cString: said),
                 hint: "Install the package libpq5 on this node.")
         }
-        let parameters = try Self.parameters(target, application: application, timeout: timeout)
+        var parameters = try Self.parameters(target, application: application, timeout: timeout)
+        if replication { parameters.pairs.append(("replication", "database")) }
         password = parameters.password
         let opened = withCStrings(parameters.pairs.map(\.0)) { keywords in
             withCStrings(parameters.pairs.map(\.1)) { values in cpq_connect(keywords, values) }

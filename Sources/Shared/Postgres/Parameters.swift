@@ -44,6 +44,24 @@ extension PGConnection {
         return Parameters(pairs: pairs, password: password, shown: shown)
     }
 
+    /// A connection string of the user's as `key='value'` pairs without its password, and the password by itself.
+    package static func withoutPassword(_ secret: Secret) -> (conninfo: String, password: String?) {
+        let text = secret.reveal()
+        let parts = passedOn.compactMap { keyword in
+            conninfoValue(text, keyword).value.map { value in
+                let escaped = value.map { $0 == "'" || $0 == "\\" ? "\\\($0)" : "\($0)" }.joined()
+                return "\(keyword)='\(escaped)'"
+            }
+        }
+        return (parts.joined(separator: " "), conninfoValue(text, "password").value)
+    }
+
+    /// What matters to a server that connects in our place.
+    private static let passedOn = [
+        "host", "hostaddr", "port", "dbname", "user", "sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl",
+        "channel_binding", "gssencmode", "options", "ssl_min_protocol_version", "sslsni",
+    ]
+
     // `dbname` is expanded when it looks like a conninfo string, so a hostile name is wrapped as one.
     private static func quotedConninfo(_ database: String) -> String {
         guard database.contains("=") || database.contains("://") else { return database }

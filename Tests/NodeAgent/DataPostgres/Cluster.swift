@@ -51,6 +51,9 @@ final class Cluster: @unchecked Sendable {
             unix_socket_directories='\(directory)'
             fsync=off
             max_prepared_transactions=4
+            wal_level=logical
+            max_replication_slots=20
+            max_wal_senders=20
             max_connections=50
 
             """

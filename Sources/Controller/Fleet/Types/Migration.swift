@@ -71,7 +71,14 @@ package struct PostgresSource: Sendable, Equatable {
     package var fence: SecretName?
     /// Codes of findings that would refuse the copy and then only warn.
     package var accept: [String] = []
+    /// Whether the source is followed between its copy and the freeze. Default auto.
+    package var follow = Follow.auto
+    /// WAL that a slot may keep at the source, in bytes, before following is given up. Default 8 GiB.
+    package var walCap = ByteSize.gibibytes(8)
     package init() {}
+
+    /// auto: where the source allows it; always: a source that does not is refused; never: changed tables are copied again.
+    package enum Follow: String, Sendable, Hashable, CaseIterable { case auto, always, never }
 }
 
 /// A Redis database to copy from.

@@ -50,10 +50,12 @@ struct SourceSnapshot: Sendable {
     /// Names the snapshot among all that a source ever gave: a server that was started anew gives its names again.
     let run: String
 
-    /// Opens the transaction that holds the snapshot; it lives as long as the connection's transaction.
-    init(_ control: PGConnection) throws {
+    /// Opens the transaction that holds the snapshot; it lives as long as the connection's transaction. `joining` names
+    /// a snapshot that somebody else holds until this returns.
+    init(_ control: PGConnection, joining: String? = nil) throws {
         do {
             try control.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            if let joining { try control.query("SET TRANSACTION SNAPSHOT \(PGQuote.literal(joining))") }
             name = try control.query("SELECT pg_export_snapshot()").scalar ?? ""
             run = "\(name) \(UInt64.random(in: 0...UInt64.max))"
         } catch {

@@ -38,12 +38,15 @@ struct CopyTask: Sendable {
         let start = MoveClock.now()
         let admin = try sides.admin()
         let control = try sides.source()
-        let snapshot = try SourceSnapshot(control)
+        let follow = try FollowBegin(sides: sides, admin: admin).run()
+        defer { follow?.watch.stop() }
+        let snapshot = try SourceSnapshot(control, joining: follow?.snapshot?.name)
         let preflight = try Preflight(sides: sides, source: control, target: admin).run(resuming: true)
         guard preflight.report.passes else { throw Preflight.refusal(preflight.report) }
         let catalog = preflight.catalog
         started.set()
         try Ledger.prepare(admin, owner: sides.move.owner)
+        if let position = follow?.snapshot?.position { try Ledger.set(admin, "position", position) }
         let login = try LoadingRole.prepare(sides, admin: admin)
         defer { login.retire(admin) }
         let builder = SchemaBuilder(sides: sides, catalog: catalog, admin: admin)
@@ -69,9 +72,11 @@ struct CopyTask: Sendable {
         // What was committed without waiting is on disk when this commit is.
         try loader.query("SET synchronous_commit = on")
         try Ledger.set(loader, "copied", snapshot.name)
+        follow?.watch.stop()
+        let findings = try preflight.report.findings + FollowStart(sides: sides, admin: admin).run()
         return PostgresCopyReport(
             copied: copied, alreadyDone: catalog.loadable.filter { resumption.isDone($0) }.map(\.shown),
-            findings: preflight.report.findings, indexes: plan.indexCount, constraints: plan.constraintCount,
+            findings: findings, indexes: plan.indexCount, constraints: plan.constraintCount,
             seconds: MoveClock.now() - start, proof: proof)
     }
 

@@ -7,7 +7,7 @@ struct TableDigests: Sendable {
     let progress: @Sendable (MoveProgress) -> Void
     let isCancelled: @Sendable () -> Bool
 
-    enum Side: Sendable { case source(SourceSnapshot?), target }
+    enum Side: Sendable { case source(SourceSnapshot?), target, targetAt(SourceSnapshot) }
 
     private struct Slice: Sendable {
         var table: PGTable
@@ -57,6 +57,9 @@ struct TableDigests: Sendable {
                 connection = try sides.source()
                 try snapshot?.adopt(connection)
             case .target: connection = try sides.admin()
+            case .targetAt(let snapshot):
+                connection = try sides.admin()
+                try snapshot.adopt(connection)
             }
             pool.register(number, [connection.canceller])
             return { slice in
@@ -76,14 +79,14 @@ struct TableDigests: Sendable {
 
     /// Both sides at the same time.
     func both(
-        _ tables: [PGTable], hash: RowHash, snapshot: SourceSnapshot?
+        _ tables: [PGTable], hash: RowHash, snapshot: SourceSnapshot?, target: SourceSnapshot? = nil
     ) throws -> (source: [PostgresTableDigest], target: [PostgresTableDigest]) {
         let results = Pair()
         let pool = JobPool(
             [(priority: Int64(0), job: true), (priority: Int64(0), job: false)], isCancelled: isCancelled)
         try pool.run(threads: 2) { _ in
             { isSource in
-                let digests = try self.run(tables, hash: hash, side: isSource ? .source(snapshot) : .target)
+                let digests = try self.run(tables, hash: hash, side: isSource ? .source(snapshot) : target.map(Side.targetAt) ?? .target)
                 results.set(digests, isSource: isSource)
             }
         }

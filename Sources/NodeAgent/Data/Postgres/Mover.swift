@@ -46,8 +46,12 @@ package enum PostgresMover {
         case .diff(_, let table, let limit):
             return .compared(
                 try DiffTask(sides: sides, progress: progress, isCancelled: isCancelled).run(table, limit: limit))
+        case .follow(let task, _):
+            return .followed(try FollowTask(sides: sides, progress: progress, isCancelled: isCancelled).run(task))
         case .finish:
+            try FollowEnd.quietly(sides)
             let admin = try sides.admin()
+            if try Ledger.exists(admin), try Ledger.value(admin, "back") != nil { try ReverseEnd(sides: sides).run() }
             try LoadingRole.drop(admin)
             try admin.script("SET client_min_messages = error; DROP SCHEMA IF EXISTS bascule CASCADE")
             return .finished

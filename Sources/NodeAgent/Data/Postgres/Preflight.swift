@@ -17,6 +17,8 @@ struct Preflight {
         findings += try PreflightObjects(source: source, schemas: catalog.schemas).findings()
         findings += try PreflightTarget(sides: sides, source: source, target: target, catalog: catalog)
             .findings(roles: roles, resuming: resuming)
+        let follow = FollowPreflight(sides: sides, source: source)
+        findings += try follow.findings(catalog.loadable) + follow.back(target)
         for table in catalog.loadable where table.key.isEmpty {
             findings.append(
                 PostgresFinding(

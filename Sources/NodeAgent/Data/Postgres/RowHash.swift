@@ -62,5 +62,10 @@ struct HashSum: Equatable {
         sum.value &+= right.value
         return sum
     }
+    var negative: HashSum {
+        var sum = self
+        sum.value = 0 &- value
+        return sum
+    }
     var text: String { "\(value)" }
 }

@@ -22,7 +22,9 @@ struct Sides: Sendable {
 
     /// A session at the source. `row_security` is off: a hidden row is an error, never silence.
     func source() throws -> PGConnection {
-        try PGConnection(
+        // On the way back the fence is the target's.
+        if move.fencesTarget == true { return try admin() }
+        return try PGConnection(
             .conninfo(secret), application: Self.application,
             settings: Self.pinned + [("row_security", "off"), ("default_transaction_read_only", "off")])
     }

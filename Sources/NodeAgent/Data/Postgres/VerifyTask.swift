@@ -39,7 +39,7 @@ struct VerifyTask: Sendable {
             seconds: MoveClock.now() - start)
     }
 
-    private func compareShape(_ catalog: PGCatalog, _ admin: PGConnection) throws -> [String] {
+    func compareShape(_ catalog: PGCatalog, _ admin: PGConnection) throws -> [String] {
         let target = Set(try CatalogShape(connection: admin, schemas: catalog.schemas).read())
         let source = Set(catalog.shape)
         let missing = source.subtracting(target).sorted().map { "only at the source: \($0)" }
@@ -47,7 +47,7 @@ struct VerifyTask: Sendable {
         return missing + (sides.move.allowNonEmptyTarget ? [] : extra)
     }
 
-    private func compareSequences(
+    func compareSequences(
         _ catalog: PGCatalog, _ known: PostgresDigests?, _ source: PGConnection, _ target: PGConnection
     ) throws -> [String] {
         let names = try ExistingObjects(target).relations

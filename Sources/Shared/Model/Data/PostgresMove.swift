@@ -24,12 +24,16 @@ package struct PostgresMove: Hashable, Codable, Sendable {
     package var exclude: [String]?
     /// A table of more than twice so many pages of 8 KiB is copied in ranges of so many; nil for 16384 (128 MiB).
     package var rangePages: Int64?
+    /// nil: the source is not followed.
+    package var follow: PostgresFollow?
+    /// True in the tasks of a way back: the fence is the target's.
+    package var fencesTarget: Bool?
 
     package init(
         source: SecretName, targetDatabase: String, targetSocket: String = "/var/run/postgresql",
         targetPort: Int = 5432, targetUser: String = "postgres", owner: String, parallelism: Int = 2,
         schemas: [String]? = nil, allowNonEmptyTarget: Bool = false, acceptedFindings: [String] = [],
-        fenceGrace: Double = 2
+        fenceGrace: Double = 2, follow: PostgresFollow? = nil
     ) {
         self.source = source
         self.targetDatabase = targetDatabase
@@ -42,6 +46,7 @@ package struct PostgresMove: Hashable, Codable, Sendable {
         self.allowNonEmptyTarget = allowNonEmptyTarget
         self.acceptedFindings = acceptedFindings
         self.fenceGrace = fenceGrace
+        self.follow = follow
     }
 }
 
@@ -65,13 +70,14 @@ package enum PostgresTask: Hashable, Codable, Sendable {
     /// The rows in which one table differs, both sides' values with them; changes neither. `table` is `schema.table`,
     /// or its name alone where no other schema has it. At most `limit` rows.
     case diff(PostgresMove, table: String, limit: Int)
+    case follow(PostgresFollowTask, PostgresMove)
 
     /// The move that the task belongs to.
     package var move: PostgresMove {
         switch self {
         case .preflight(let move), .copy(let move), .sync(let move), .verify(let move, _), .fenceCapture(let move),
             .fenceAcquire(let move, _), .fenceProve(let move, _), .fenceRelease(let move, _), .finish(let move),
-            .diff(let move, _, _):
+            .diff(let move, _, _), .follow(_, let move):
             move
         }
     }
@@ -89,4 +95,5 @@ package enum PostgresReport: Hashable, Codable, Sendable {
     case released(PostgresFenceReport)
     case finished
     case compared(PostgresComparison)
+    case followed(PostgresFollowReport)
 }

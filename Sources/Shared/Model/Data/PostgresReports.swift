@@ -159,13 +159,17 @@ package struct PostgresSyncReport: Hashable, Codable, Sendable {
     package var source: PostgresDigests
     package var target: PostgresDigests
     package var seconds: Double
+    /// Set where the source was followed: what of it was not proved before the fence is what remains to be compared.
+    package var followed: PostgresFollowReport?
     package init(
-        recopied: [PostgresTableCopy], source: PostgresDigests, target: PostgresDigests, seconds: Double
+        recopied: [PostgresTableCopy], source: PostgresDigests, target: PostgresDigests, seconds: Double,
+        followed: PostgresFollowReport? = nil
     ) {
         self.recopied = recopied
         self.source = source
         self.target = target
         self.seconds = seconds
+        self.followed = followed
     }
 }
 
