@@ -40,7 +40,8 @@ extension OnNodes {
             let back = try await scene.bascule("rollback", "--yes", deadline: .seconds(120))
             #expect(back.status == 0, "\(back.all)")
             let here = try await ids("old")
-            #expect(here.isSuperset(of: there), "missing at the old side: \(there.subtracting(here).sorted().prefix(5))")
+            #expect(
+                here.isSuperset(of: there), "missing at the old side: \(there.subtracting(here).sorted().prefix(5))")
             try await move.expectTheOldSystem()
             let left = try await scene.shell(
                 "old",

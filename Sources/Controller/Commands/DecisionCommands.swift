@@ -113,7 +113,8 @@ struct RollbackCommand: AsyncParsableCommand {
                 plan.journalsNewWrites
                     ? "T0 has passed: what was written since would stay on the new side, as SQL statements in a file"
                     : "T0 has passed: going back now would lose every row written since on the new system",
-                hint: "migration.rollback.newWrites: reverse carries them back; else decide with bascule rollback --lose-new-writes"
+                hint:
+                    "migration.rollback.newWrites: reverse carries them back; else decide with bascule rollback --lose-new-writes"
             )
         }
         Terminal.say(

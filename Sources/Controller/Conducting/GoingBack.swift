@@ -3,6 +3,7 @@ import BasculeModel
 import BasculePlanning
 import BasculeProtocol
 import BasculeStore
+import Foundation
 
 /// A rollback after T0: ends the watch, then has the conductor go back over what it did.
 package struct GoingBack: Sendable {
@@ -36,13 +37,14 @@ package struct GoingBack: Sendable {
         try session.store.save(
             Plan(
                 id: id, fleet: session.fleet.name, topology: session.fleet.activeTopology.rawValue,
-                revision: session.revision, created: Double(attempt), steps: steps))
+                revision: session.revision, created: Date().timeIntervalSince1970, steps: steps))
         try session.store.begin(run, of: id, through: nil)
         let segment = Segment(
             id: SegmentID("\(id).back.\(conducted.node)"), plan: id, run: run, node: conducted.node,
             epoch: session.epoch, serial: try session.store.next("serial"), steps: steps, onFailure: .compensate,
             lease: MigrationLease(seconds: plan.budget, ifAlone: .hold, attempt: attempt))
-        let outcome = try await SegmentDelivery(session: session, observer: observer, patience: .seconds(120)).run(segment)
+        let outcome = try await SegmentDelivery(session: session, observer: observer, patience: .seconds(120)).run(
+            segment)
         try session.store.end(
             run, outcome: outcome.status == .converged ? "converged" : "failed",
             summary: "rollback after T0: \(outcome.status.rawValue)")

@@ -48,9 +48,10 @@ package struct BackPlan {
         let edge = conducted.steps.compactMap { step -> EdgeLink? in
             if case .migrate(.edge(let link, .new)) = step.action { link } else { nil }
         }.first
-        let domains = conducted.steps.compactMap { step -> [String]? in
-            if case .migrate(.open(let domains)) = step.action { domains } else { nil }
-        }.first ?? []
+        let domains =
+            conducted.steps.compactMap { step -> [String]? in
+                if case .migrate(.open(let domains)) = step.action { domains } else { nil }
+            }.first ?? []
         if let edge {
             add(
                 .freeze, "back-maintenance", "the old edge shows the maintenance page",

@@ -127,7 +127,8 @@ package final class FollowKeeper: Sendable {
     /// One life of the child; why it is over for good, nil where it is to be started again.
     private func once(_ task: DataTask, _ database: String) -> String? {
         guard
-            let values = try? task.secrets.reduce(into: [SecretName: String](), { $0[$1] = try secrets.resolve($1).reveal() }),
+            let values = try? task.secrets.reduce(
+                into: [SecretName: String](), { $0[$1] = try secrets.resolve($1).reveal() }),
             let job = try? JSONEncoder().encode(DataJob(task: task, secrets: values))
         else { return nil }
         var options = Subprocess.Options()

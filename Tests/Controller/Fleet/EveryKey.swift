@@ -187,7 +187,7 @@ let everyKey = #"""
     migration:
       edge: {node: n1, upstream: "127.0.0.1:3000", certificate: /etc/ssl/a.pem, certificateKey: /etc/ssl/a.key}
       sources:
-        a: {postgres: !secret A, into: shop, schemas: [public, app], exclude: [public.log], jobs: 4, fence: !secret AF, accept: [extension-missing]}
+        a: {postgres: !secret A, into: shop, schemas: [public, app], exclude: [public.log], jobs: 4, fence: !secret AF, accept: [extension-missing], follow: always, walCap: 2GiB}
         b: {redis: !secret B, into: durable, keys: "bull:*", rate: 900, accept: [evictionPolicy]}
         c: {mysql: !secret C, into: shop, exclude: [old], jobs: 3}
         d: {files: "u@h:/srv/up", to: /srv/up, hostKey: "ssh-ed25519 QUJD", key: !secret D, exclude: ["*.tmp"], owner: u, rate: 4096, references: [{database: shop, column: products.image, prefix: /up/}]}

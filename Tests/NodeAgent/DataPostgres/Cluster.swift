@@ -71,6 +71,12 @@ final class Cluster: @unchecked Sendable {
         ])
     }
 
+    /// As if its processes were killed, then started again.
+    func crash() throws {
+        try Self.run(["\(binaries)/pg_ctl", "-D", "\(directory)/data", "-m", "immediate", "stop"])
+        try start()
+    }
+
     private func stop() {
         try? Self.run(["\(binaries)/pg_ctl", "-D", "\(directory)/data", "-m", "immediate", "stop"])
         try? FileManager.default.removeItem(atPath: directory)

@@ -66,19 +66,22 @@ final class Writer: Sendable {
                 number += 1
                 do {
                     guard let open = connection else { throw Unexpected() }
-                    let id = try open.query(
-                        """
-                        WITH o AS (INSERT INTO orders (customer, total, note) VALUES ($1::int, 7.5, 'new')
-                            RETURNING id), l AS (INSERT INTO lines SELECT id, 1, 'x' FROM o)
-                        SELECT id FROM o
-                        """, ["\(number)"]
-                    ).scalar ?? ""
+                    let id =
+                        try open.query(
+                            """
+                            WITH o AS (INSERT INTO orders (customer, total, note) VALUES ($1::int, 7.5, 'new')
+                                RETURNING id), l AS (INSERT INTO lines SELECT id, 1, 'x' FROM o)
+                            SELECT id FROM o
+                            """, ["\(number)"]
+                        ).scalar ?? ""
                     state.withLock { _ = $0.accepted.insert(id) }
                     try open.query("UPDATE orders SET note = note || '!', total = total + 1 WHERE id = $1::int8", [id])
                     try open.query("UPDATE orders SET customer = -1 WHERE id = $1::int8 - 3000", [id])
                     try open.query("DELETE FROM lines WHERE order_id = $1::int8 - 4000", [id])
                     if number % 7 == 0 { try open.query("INSERT INTO log (what) VALUES ('new')") }
-                    if number % 5 == 0 { try open.query("INSERT INTO days VALUES ('2021-03-03', $1::int)", ["\(number)"]) }
+                    if number % 5 == 0 {
+                        try open.query("INSERT INTO days VALUES ('2021-03-03', $1::int)", ["\(number)"])
+                    }
                     state.withLock {
                         $0.last = Date().timeIntervalSinceReferenceDate
                         $0.count += 1

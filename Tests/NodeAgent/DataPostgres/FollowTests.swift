@@ -48,7 +48,8 @@ extension AgainstServers {
             #expect(writer.wasRefused)
             let there = Set(try target.query("SELECT id::text FROM orders").rows.compactMap { $0[0] })
             #expect(there.isSuperset(of: writer.accepted))
-            #expect(try target.query("SELECT n FROM totals").scalar == target.query("SELECT count(*) FROM orders").scalar)
+            #expect(
+                try target.query("SELECT n FROM totals").scalar == target.query("SELECT count(*) FROM orders").scalar)
             // FAULT 55
             try target.query("INSERT INTO orders (customer) VALUES (1)")
             try target.query("DELETE FROM orders WHERE total IS NULL")

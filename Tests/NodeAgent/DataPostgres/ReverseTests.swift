@@ -86,7 +86,9 @@ extension AgainstServers {
             writer.stop()
             var fencing = pair.move
             fencing.fencesTarget = true
-            guard case .captured(let new) = try pair.run(.fenceCapture(fencing), as: "mover") else { throw Unexpected() }
+            guard case .captured(let new) = try pair.run(.fenceCapture(fencing), as: "mover") else {
+                throw Unexpected()
+            }
             _ = try pair.run(.fenceAcquire(fencing, new), as: "mover")
             guard case .proved(let proof) = try pair.run(.fenceProve(fencing, new), as: "mover") else {
                 throw Unexpected()
@@ -120,7 +122,9 @@ extension AgainstServers {
             // Run by hand at the old side, it brings everything there.
             let statements = try String(contentsOfFile: drained.reason, encoding: .utf8)
             try pair.source.connect("journal").script(statements)
-            let there = try pair.source.connect("journal").query("SELECT id::text FROM orders").rows.compactMap { $0[0] }
+            let there = try pair.source.connect("journal").query("SELECT id::text FROM orders").rows.compactMap {
+                $0[0]
+            }
             #expect(Set(there).isSuperset(of: writer.accepted))
         }
     }

@@ -15,7 +15,6 @@ extension PostgresSource: Declared {
             .key(
                 "accept", \.accept, .list(.line("the code of a finding")),
                 "Findings of 'bascule data check' that refuse the copy and are accepted, such as extension-missing"),
-            ),
             .key(
                 "follow", \.follow, .choice(),
                 "Whether the live source is followed by logical replication until the freeze, so that the outage does not grow with its size"

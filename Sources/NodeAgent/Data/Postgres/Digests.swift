@@ -86,7 +86,8 @@ struct TableDigests: Sendable {
             [(priority: Int64(0), job: true), (priority: Int64(0), job: false)], isCancelled: isCancelled)
         try pool.run(threads: 2) { _ in
             { isSource in
-                let digests = try self.run(tables, hash: hash, side: isSource ? .source(snapshot) : target.map(Side.targetAt) ?? .target)
+                let digests = try self.run(
+                    tables, hash: hash, side: isSource ? .source(snapshot) : target.map(Side.targetAt) ?? .target)
                 results.set(digests, isSource: isSource)
             }
         }

@@ -43,7 +43,8 @@ struct SyncTask: Sendable {
         let there = try CatalogShape(connection: admin, schemas: catalog.schemas).read()
         return PostgresSyncReport(
             recopied: recopied,
-            source: PostgresDigests(seeds: hash.seeds, tables: before.source + (followed?.tables ?? []), sequences: sequences, shape: shape),
+            source: PostgresDigests(
+                seeds: hash.seeds, tables: before.source + (followed?.tables ?? []), sequences: sequences, shape: shape),
             target: PostgresDigests(
                 seeds: hash.seeds, tables: target, sequences: try Sequences.read(admin, catalog.sequences),
                 shape: try PGSchema.digest(there.joined(separator: "\n"), admin)),

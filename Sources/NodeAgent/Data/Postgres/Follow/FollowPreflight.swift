@@ -26,7 +26,8 @@ struct FollowPreflight {
         let severity: FindingSeverity = follow.mode == .always ? .refuse : .warn
         let named = obstacles.map { code, message, hint in
             PostgresFinding(
-                code, severity, "", "The source cannot be followed: \(message)"
+                code, severity, "",
+                "The source cannot be followed: \(message)"
                     + (follow.mode == .always ? "" : "; tables that changed are copied again after the fence"),
                 hint: hint)
         }

@@ -111,7 +111,9 @@ struct FollowProof: Sendable {
                 old = old + (try keyed.sum(keys, here))
                 new = new + (try keyed.sum(keys, there))
             }
-            if digest.sum - old != (other[digest.table]?.sum ?? KeyDigest.Sum()) - new { differing.insert(digest.table) }
+            if digest.sum - old != (other[digest.table]?.sum ?? KeyDigest.Sum()) - new {
+                differing.insert(digest.table)
+            }
         }
         return (differing, Dictionary(uniqueKeysWithValues: source.map { ($0.table, $0.rows) }))
     }

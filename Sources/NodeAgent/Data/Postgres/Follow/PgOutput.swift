@@ -187,7 +187,8 @@ struct SlotReader {
     /// What was read is done with, for good.
     func advance(to position: UInt64) throws {
         do {
-            try connection.query("SELECT pg_replication_slot_advance($1, $2::pg_lsn)", [slot, WALPosition.text(position)])
+            try connection.query(
+                "SELECT pg_replication_slot_advance($1, $2::pg_lsn)", [slot, WALPosition.text(position)])
         } catch { throw error.basculeError("advancing a slot", at: .thing(connection.place)) }
     }
 }

@@ -15,6 +15,7 @@ struct Subscription {
         do {
             try makeRole()
             if try admin.query("SELECT FROM pg_subscription WHERE subname = $1", [names.slot]).isEmpty { try make() }
+            try admin.query("ALTER ROLE \(names.role) NOSUPERUSER BYPASSRLS")
             try placeTables()
             try admin.query("ALTER SUBSCRIPTION \(names.slot) ENABLE")
         } catch let error as PGError {
@@ -51,7 +52,6 @@ struct Subscription {
             WITH (enabled = false, create_slot = false, slot_name = '\(names.slot)', copy_data = false\(more))
             """)
         try admin.query("ALTER SUBSCRIPTION \(names.slot) OWNER TO \(names.role)")
-        try admin.query("ALTER ROLE \(names.role) NOSUPERUSER BYPASSRLS")
     }
 
     /// A table copied at a later position than the slot's must not be given what its rows already hold. The worker has
