@@ -1,6 +1,7 @@
 import BasculeModel
 import BasculeNet
 import BasculeResources
+import Glibc
 
 extension SegmentPerformer {
     /// One action of the migration.
@@ -113,6 +114,19 @@ extension SegmentPerformer {
     private func save(_ result: StepResult, _ step: Step) throws {
         guard step.id.rawValue.hasSuffix("-capture"), let output = result.output else { return }
         try DurableFile.save(output, to: captured(source(of: step)))
+    }
+
+    /// After a way back the target is still fenced: a new attempt begins with its rights given back.
+    func unfenceTarget(_ move: PostgresMove, _ step: Step) async throws {
+        let name = step.id.rawValue.split(separator: "/").last.map { String($0.dropLast("-copy".count)) } ?? ""
+        let path = captured("\(name)-new")
+        guard case .data(.postgres(.captured(let fence)))? = try DurableFile.load(StepOutput.self, from: path) else {
+            return
+        }
+        var new = move
+        new.fencesTarget = true
+        _ = try await run(.postgres(.fenceRelease(new, fence)), step)
+        unlink(path)
     }
 
     private func redisFence(_ step: Step) -> RedisFence? {

@@ -23,6 +23,7 @@ extension SegmentPerformer {
             let (database, following) = (postgres.move.targetDatabase, services.following)
             try await Blocking.run { following.rest(database) }
             defer { following.rise(database) }
+            if case .copy(let move) = postgres { try await unfenceTarget(move, step) }
             report = try await run(task, step)
             if case .postgres(let said) = report {
                 let phase = step.phase

@@ -56,14 +56,14 @@ import Testing
             let needed: Bool
             switch step.action {
             case .migrate(.edge), .migrate(.switchDNS), .migrate(.fence(.postgres(.fenceAcquire))),
-                .migrate(.fence(.redis(.fenceAcquire))):
+                .migrate(.fence(.redis(.fenceAcquire))), .data(.postgres(.follow(.backBegin, _))):
                 needed = true
             default: needed = false
             }
             #expect((step.compensation != nil) == needed, "\(step.id)")
             #expect((step.cancellation == .compensating) == needed, "\(step.id)")
         }
-        #expect(steps.count { $0.compensation != nil } == 5)
+        #expect(steps.count { $0.compensation != nil } == 6)
         for step in steps {
             switch (step.action, step.compensation) {
             case (.migrate(.switchDNS(let there)), .migrate(.switchDNS(let back))?):

@@ -80,7 +80,9 @@ extension AgainstServers {
             #expect(changed.verification?.isEqual == true, "\(said): \(changed)")
             #expect(disturbed || synced.followed != nil, "\(said)")
             let all = try pair.verify()
-            #expect(all.isEqual, "\(said): \(all)")
+            #expect(all.differingTables.isEmpty && all.shapeDifferences.isEmpty, "\(said): \(all)")
+            // A server that crashed skips values of a sequence that it had set aside: none was given out.
+            #expect(all.differingSequences.isEmpty || ofTheSource, "\(said): \(all)")
             let target = try pair.target.connect(pair.name)
             let there = Set(try target.query("SELECT id::text FROM orders").rows.compactMap { $0[0] })
             #expect(there.isSuperset(of: writer.accepted) && writer.accepted.count > 40, "\(said)")

@@ -80,7 +80,7 @@ extension AgainstServers {
             try target.script(
                 """
                 UPDATE log SET what = 'changed' WHERE what = 'old'; DELETE FROM log WHERE what = 'new';
-                UPDATE days SET day = '2020-02-02' WHERE n = 5;
+                UPDATE days SET day = '2020-02-02' WHERE n = 3;
                 """)
             writer.wrote(10)
             writer.stop()

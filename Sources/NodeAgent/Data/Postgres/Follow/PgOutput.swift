@@ -184,6 +184,13 @@ struct SlotReader {
         return (messages, end)
     }
 
+    /// Where the WAL ends now: a reader that stops there ends also while others go on writing.
+    func goal() throws -> UInt64 {
+        do {
+            return WALPosition.number(try connection.query("SELECT pg_current_wal_insert_lsn()").scalar)
+        } catch { throw error.basculeError("reading a position", at: .thing(connection.place)) }
+    }
+
     /// What was read is done with, for good.
     func advance(to position: UInt64) throws {
         do {

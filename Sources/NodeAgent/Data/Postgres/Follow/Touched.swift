@@ -33,12 +33,14 @@ struct Touched {
         let keys = Dictionary(uniqueKeysWithValues: tables.keyed.map { ($0.table.quoted, $0.key) })
         let reader = SlotReader(connection: source, slot: slot, publications: publications)
         var notes = KeyNotes(keys)
+        let goal = try reader.goal()
         while true {
             let (messages, end) = try reader.peek()
             guard end > 0 else { return }
             for message in messages { notes.add(message) }
             try save(notes.take())
             try reader.advance(to: end)
+            if end >= goal { return }
         }
     }
 

@@ -80,9 +80,10 @@ final class ReverseLine {
         pushed = Touched(admin: admin, source: admin, names: names, place: "pushed")
     }
 
-    /// Until nothing is left.
+    /// Until what was written when this was called is carried.
     func drain() throws {
         do {
+            let goal = try reader.goal()
             while true {
                 let (messages, end) = try reader.peek()
                 guard end > 0 else { return }
@@ -101,6 +102,7 @@ final class ReverseLine {
                 if end > known { try outlet.write(statements, end) }
                 changes += Int64(statements.count)
                 try reader.advance(to: end)
+                if end >= goal { return }
             }
         } catch let error as PGError {
             throw error.basculeError(
