@@ -30,11 +30,12 @@ extension AgainstServers {
             #expect(copied.findings.contains { $0.code == "follow-left-out" && $0.object == "public.scratch" })
             writer.wrote(50)
             let target = try pair.target.connect("followed")
-            // What a rehearsal left, and a row that went wrong on its way.
+            // What a rehearsal wrote while rows came in, and a row that went wrong on its way.
+            for _ in 0..<5 { try target.query("INSERT INTO orders (customer) VALUES (-7)") }
             try target.query("UPDATE lines SET what = 'wrong' WHERE order_id = 4999")
             let proof = try timed("proof") { try pair.follow(.prove) }
             #expect(proof.isFollowing && proof.tables == 4, "\(proof)")
-            #expect(proof.reloaded == ["public.lines"])
+            #expect(proof.reloaded == ["public.lines", "public.orders"])
             writer.wrote(50)
             let fence = try pair.capture()
             guard case .fenced = try pair.run(.fenceAcquire(pair.move, fence)) else { throw Unexpected() }

@@ -33,6 +33,7 @@ struct FollowStart {
         case .on:
             do {
                 try Subscription(sides: sides, admin: admin, names: FollowNames(admin)).enable()
+                try keepApart()
             } catch let error as BasculeError where sides.move.follow?.mode == .auto {
                 let reason = error.cause ?? error.message
                 try FollowEnd(sides: sides, reason: reason).run()
@@ -44,6 +45,20 @@ struct FollowStart {
                     hint: "Keep schema changes away from it.")
             ]
         }
+    }
+
+    /// A rehearsal writes to a target into which the source's rows go on coming: its numbers must not be theirs. The
+    /// sync sets every sequence to the source's value.
+    private func keepApart() throws {
+        do {
+            try admin.query(
+                """
+                SELECT setval(format('%I.%I', schemaname, sequencename)::regclass,
+                    coalesce(last_value, start_value) + 1000000 * increment_by)
+                FROM pg_sequences WHERE schemaname !~ '^pg_' AND schemaname <> 'bascule' AND increment_by > 0
+                    AND max_value - 1000000 * increment_by > coalesce(last_value, start_value)
+                """)
+        } catch { throw error.basculeError("setting sequences apart", at: .thing(admin.place)) }
     }
 
     private static func off(_ reason: String) -> PostgresFinding {
