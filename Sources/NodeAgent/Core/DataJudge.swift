@@ -12,12 +12,13 @@ enum DataJudge {
             case .postgres(let report): judge(report, evidence)
             case .redis(let report): judge(task, report, evidence)
             case .files(let report): judge(task, report, evidence)
+            case .mysql(let report): judge(task, report, evidence)
             }
         result.output = .data(report)
         return result
     }
 
-    private static func failed(_ code: ErrorCode, _ message: String, hint: String, _ evidence: [Evidence]) -> StepResult
+    static func failed(_ code: ErrorCode, _ message: String, hint: String, _ evidence: [Evidence]) -> StepResult
     {
         StepResult(.failed, message, error: BasculeError(code, message, hint: hint), evidence: evidence)
     }
