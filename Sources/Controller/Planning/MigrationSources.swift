@@ -28,11 +28,7 @@ extension MigrationPlanner {
                 move.exclude = source.exclude.isEmpty ? nil : source.exclude
                 move.acceptedFindings = source.accept
                 return (name.rawValue, move)
-            case .mysql:
-                throw BasculeError(
-                    .migrationRefused, "the source \(name) is MySQL, which this version cannot move",
-                    hint: "leave it out for now; it comes with a later version")
-            case .redis, .files: return nil
+            case .mysql, .redis, .files: return nil
             }
         }
     }

@@ -18,8 +18,7 @@ enum DataJudge {
         return result
     }
 
-    static func failed(_ code: ErrorCode, _ message: String, hint: String, _ evidence: [Evidence]) -> StepResult
-    {
+    static func failed(_ code: ErrorCode, _ message: String, hint: String, _ evidence: [Evidence]) -> StepResult {
         StepResult(.failed, message, error: BasculeError(code, message, hint: hint), evidence: evidence)
     }
 

@@ -56,7 +56,8 @@ extension DataJudge {
         let spots = report.spots.prefix(6).map { spot in
             evidence(
                 "spot check \(spot.table) \(spot.key)",
-                spot.cells.prefix(8).map { "\($0[0]): \($0[1]) | \($0[2])" }.joined(separator: ", "), "equal", spot.isEqual,
+                spot.cells.prefix(8).map { "\($0[0]): \($0[1]) | \($0[2])" }.joined(separator: ", "), "equal",
+                spot.isEqual,
                 nil, nil)
         }
         guard report.isEqual else {

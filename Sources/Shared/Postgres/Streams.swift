@@ -42,7 +42,7 @@ extension PGConnection {
             var end: Int32 = 0
             repeat {
                 var rows: Int64 = 0
-                let used = cpq_copy_chunk(handle, &buffer, &capacity, goal, &rows, &end)
+                let used = cpq_copy_chunk(handle, &buffer, &capacity, goal, &rows, &end, nil)
                 try body(UnsafeRawBufferPointer(start: buffer, count: used))
             } while end == 0
             if let error = drain() { throw error }

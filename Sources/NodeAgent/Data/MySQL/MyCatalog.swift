@@ -162,6 +162,11 @@ struct MyCatalogReader {
         return catalog
     }
 
+    /// MySQL's catalog writes the quotes of an expression with a backslash each.
+    private func plainExpression(_ text: String) -> String {
+        source.isMariaDB ? text : text.replacing("\\'", with: "'")
+    }
+
     private func columns() throws(MyError) -> [(String, MyColumn)] {
         try source.query(
             """
@@ -174,11 +179,12 @@ struct MyCatalogReader {
         ).map { row in
             func number(_ index: Int) -> Int { Int(row[index] ?? "") ?? 0 }
             let isJSON = row[2] == "json"
+            let generation = plainExpression(row[7] ?? "")
             return (
                 row[0] ?? "",
                 MyColumn(
                     name: row[1] ?? "", dataType: (row[2] ?? "").lowercased(), columnType: row[3] ?? "",
-                    isNullable: row[4] == "YES", defaultText: row[5], extra: row[6] ?? "", generation: row[7] ?? "",
+                    isNullable: row[4] == "YES", defaultText: row[5], extra: row[6] ?? "", generation: generation,
                     charset: isJSON ? "" : row[8] ?? "", collation: isJSON ? "" : row[9] ?? "",
                     length: Int64(row[10] ?? "") ?? 0, precision: number(11), scale: number(12), fraction: number(13),
                     comment: row[14] ?? "", isJSON: isJSON)
@@ -254,7 +260,7 @@ struct MyCatalogReader {
         }
         for row in rows {
             guard let index = place[row[0] ?? ""] else { continue }
-            let clause = row[2] ?? ""
+            let clause = plainExpression(row[2] ?? "")
             // What MariaDB adds to a JSON column by itself.
             if let column = catalog.tables[index].columns.firstIndex(where: {
                 clause == "json_valid(\(MyQuote.identifier($0.name)))"

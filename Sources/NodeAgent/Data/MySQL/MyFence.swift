@@ -35,7 +35,8 @@ struct MyFence {
                 let taken = writing.filter { !isGlobal || !$0.isGlobal }
                 return MySQLFencedAccount(
                     name: account.name, isRole: account.isRole, isGlobal: isGlobal,
-                    wasLocked: try accounts.isLocked(account), revokes: taken.map { $0.revoke(from: account.name) },
+                    wasLocked: try accounts.isLocked(account),
+                    revokes: taken.map { $0.revoke(from: account.name, isMariaDB: source.isMariaDB) },
                     grants: taken.map { $0.grant(to: account.name) })
             }
             let events = try source.query(
@@ -62,7 +63,8 @@ struct MyFence {
             try refuseSharedAccount(source)
             let twin = try MyTwin(source, address)
             defer { twin.drop() }
-            try source.query("GRANT SELECT, INSERT, UPDATE, DELETE ON \(MyQuote.identifier(address.database)).* TO \(twin.name)")
+            try source.query(
+                "GRANT SELECT, INSERT, UPDATE, DELETE ON \(MyQuote.identifier(address.database)).* TO \(twin.name)")
             let pooled = try twin.login()
             let table = try firstTable(source)
             for account in fence.accounts {
@@ -106,7 +108,7 @@ struct MyFence {
             AND USER = SUBSTRING_INDEX(CURRENT_USER(), '@', 1)
             """
         var others: [[String?]] = []
-        for _ in 0..<100 {
+        for _ in 0..<40 {
             others = try source.query(sql)
             if others.isEmpty { return }
             // A mover's session that just ended may still be listed.
@@ -159,10 +161,12 @@ struct MyFence {
                 let writing = grants.filter { !$0.isRole && !$0.writes.isEmpty && $0.reaches(address.database) }
                 let isLocked = try accounts.isLocked(account)
                 if !writing.isEmpty, !isLocked {
-                    report.holes.append("\(account.name): \(writing.map { "\($0.writes.joined(separator: ", ")) ON \($0.object)" }.joined(separator: "; "))")
+                    report.holes.append(
+                        "\(account.name): \(writing.map { "\($0.writes.joined(separator: ", ")) ON \($0.object)" }.joined(separator: "; "))"
+                    )
                 }
                 guard fence.accounts.contains(where: { $0.name == account.name }) else { continue }
-                report.attempts += try attempts(account, grants, isLocked, table, source)
+                report.attempts += try attempts(account, grants, isLocked, table, accounts)
             }
             for statement in ["SHOW REPLICA STATUS", "SHOW SLAVE STATUS"] {
                 guard let rows = try? source.query(statement), !rows.isEmpty else { continue }
@@ -181,13 +185,14 @@ struct MyFence {
 
     private func attempts(
         _ account: MyAccounts.Account, _ grants: [MyGrant], _ isLocked: Bool, _ table: (name: String, column: String)?,
-        _ source: MyConnection
+        _ accounts: MyAccounts
     ) throws -> [MySQLFenceAttempt] {
+        let source = accounts.source
         let twin = try MyTwin(source, address)
         defer { twin.drop() }
-        for grant in grants where !(grant.isGlobal && grant.privileges == ["USAGE"]) {
+        // What comes by a role is given directly: handing roles on is a right of its own.
+        for grant in try accounts.expanded(grants) where !(grant.isGlobal && grant.privileges == ["USAGE"]) {
             try source.query(grant.grant(to: twin.name))
-            if grant.isRole { _ = try? source.query("SET DEFAULT ROLE \(grant.object) FOR \(twin.name)") }
         }
         if isLocked { try source.query("ALTER USER \(twin.name) ACCOUNT LOCK") }
         let session: MyConnection

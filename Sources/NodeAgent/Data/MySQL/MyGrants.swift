@@ -22,12 +22,12 @@ struct MyGrant: Equatable {
 
     /// nil for what is no right on an object: `GRANT PROXY`, `SET DEFAULT ROLE`.
     init?(_ line: String) {
-        guard line.hasPrefix("GRANT "), !line.hasPrefix("GRANT PROXY"), let to = line.range(of: " TO ") else {
+        guard line.hasPrefix("GRANT "), !line.hasPrefix("GRANT PROXY"), let to = line.firstRange(of: " TO ") else {
             return nil
         }
         let head = line[line.index(line.startIndex, offsetBy: 6)..<to.lowerBound]
         mayGrant = line[to.upperBound...].contains("WITH GRANT OPTION")
-        if let on = head.range(of: " ON ") {
+        if let on = head.firstRange(of: " ON ") {
             privileges = Self.split(head[..<on.lowerBound])
             object = String(head[on.upperBound...])
             isRole = false
@@ -97,10 +97,12 @@ struct MyGrant: Equatable {
     }
 
     /// Takes the rights to write, and leaves those to read.
-    func revoke(from account: String) -> String {
+    func revoke(from account: String, isMariaDB: Bool) -> String {
         let isWhole = writes.contains { $0.uppercased().hasPrefix("ALL") }
         let isTable = !object.hasSuffix(".*")
-        let list = isWhole ? (isTable ? Self.allOfTable : Self.all) : writes.joined(separator: ", ")
+        // MariaDB counts the history of versioned tables among them.
+        let whole = (isTable ? Self.allOfTable : Self.all) + (isMariaDB ? ", DELETE HISTORY" : "")
+        let list = isWhole ? whole : writes.joined(separator: ", ")
         return "REVOKE \(list) ON \(object) FROM \(account)"
     }
 
@@ -147,6 +149,19 @@ struct MyAccounts {
             guard error.number == 1141 || error.number == 1147 else { throw error }
             return []
         }
+    }
+
+    /// With the rights that come by roles in place of the roles.
+    func expanded(_ grants: [MyGrant], depth: Int = 0) throws(MyError) -> [MyGrant] {
+        var all: [MyGrant] = []
+        for grant in grants {
+            if !grant.isRole {
+                all.append(grant)
+            } else if depth < 8 {
+                all += try expanded(try self.grants(grant.object), depth: depth + 1)
+            }
+        }
+        return all
     }
 
     func isLocked(_ account: Account) throws(MyError) -> Bool {

@@ -53,7 +53,8 @@ struct MyMoment {
     /// A blank and the clock, as PostgreSQL writes it: no zeros at the end of the fraction.
     func clock(_ digits: Int, into out: inout [UInt8]) {
         out.append(UInt8(ascii: " "))
-        MyClock(isNegative: false, seconds: hour * 3600 + minute * 60 + second, micros: micros).write(digits, into: &out)
+        MyClock(isNegative: false, seconds: hour * 3600 + minute * 60 + second, micros: micros).write(
+            digits, into: &out)
     }
 }
 

@@ -125,7 +125,8 @@ enum MyText {
             {
                 if index > 0 { out.append(UInt8(ascii: ",")) }
                 let isWord = String(decoding: member, as: UTF8.self).lowercased() == "null"
-                let needsQuotes = member.isEmpty || isWord || member.contains { "{}\"\\ \t\n\r\u{0B}\u{0C}".utf8.contains($0) }
+                let needsQuotes =
+                    member.isEmpty || isWord || member.contains { "{}\"\\ \t\n\r\u{0B}\u{0C}".utf8.contains($0) }
                 if needsQuotes { out.append(UInt8(ascii: "\"")) }
                 for byte in member {
                     if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { out.append(UInt8(ascii: "\\")) }

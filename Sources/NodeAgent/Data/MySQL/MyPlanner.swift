@@ -61,7 +61,8 @@ struct MyPlanner {
             if rule.says("skip") {
                 plan.findings.append(
                     PostgresFinding(
-                        "column-left", .warn, "\(table.name).\(column.name)", "The column stays behind, as the rule says",
+                        "column-left", .warn, "\(table.name).\(column.name)",
+                        "The column stays behind, as the rule says",
                         hint: "Nothing, if that is meant."))
                 continue
             }
@@ -153,7 +154,8 @@ struct MyPlanner {
             if bad != nil || target.labels.isEmpty {
                 plan.findings.append(
                     plan.refuse(
-                        "enum-label", shown, "A label is empty or longer than 63 bytes", hint: "Rule text for the column."))
+                        "enum-label", shown, "A label is empty or longer than 63 bytes",
+                        hint: "Rule text for the column."))
                 return nil
             }
         }
@@ -176,6 +178,14 @@ struct MyPlanner {
     private func missing(
         _ existing: MyExisting.Table, _ table: MyTable, _ columns: [MyColumnPlan], _ plan: inout MyPlan
     ) {
+        if let users = move.users, users.table == table.name, let metadata = users.metadata,
+            existing.columns[metadata]?.type.base != "jsonb"
+        {
+            plan.findings.append(
+                plan.refuse(
+                    "users-metadata-missing", "\(table.name).\(metadata)",
+                    "The target has no such column of type jsonb", hint: "Add it, or leave users.metadata out."))
+        }
         let given = Set(columns.map(\.name))
         for (name, column) in existing.columns.sorted(by: { $0.key < $1.key })
         where !given.contains(name) && !column.takesNull && !column.hasDefault && !column.isGenerated

@@ -161,7 +161,9 @@ struct MyPreflight {
         for table in plan.tables {
             for column in table.columns
             where column.target.base == "citext" && !column.source.ignoresCase && column.source.isText {
-                let isUnique = table.source.indexes.contains { $0.isUnique && $0.parts.map(\.column) == [column.source.name] }
+                let isUnique = table.source.indexes.contains {
+                    $0.isUnique && $0.parts.map(\.column) == [column.source.name]
+                }
                 guard isUnique else { continue }
                 let name = MyQuote.identifier(column.source.name)
                 let rows = try source.query(

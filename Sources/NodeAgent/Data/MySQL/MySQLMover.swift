@@ -53,14 +53,16 @@ package enum MySQLMover {
             let admin = try sides.target.admin()
             try LoadingRole.drop(admin)
             if try Ledger.exists(admin) {
-                try admin.query("DELETE FROM bascule.move WHERE key = $1", ["mysql/\(task.move.name)"])
+                let mark = "mysql/\(task.move.name)"
+                try admin.query("DELETE FROM bascule.move WHERE key = $1 OR key = $1 || '/made'", [mark])
                 if try admin.query("SELECT FROM bascule.move").isEmpty {
                     try admin.script("SET client_min_messages = error; DROP SCHEMA bascule CASCADE")
                 }
             }
             return MySQLReport()
         case .fenceCapture, .fenceAcquire, .fenceProve, .fenceRelease:
-            let fence = MyFence(address: try task.move.fence.map { try MyAddress(url: try resolve($0)) } ?? sides.address)
+            let fence = MyFence(
+                address: try task.move.fence.map { try MyAddress(url: try resolve($0)) } ?? sides.address)
             var report = MySQLReport()
             guard task.verb != .fenceCapture else {
                 report.fence = try fence.capture()

@@ -73,7 +73,9 @@ struct MyScan {
                 summer.add(row)
                 watch?(row, summer) { self.key(source, summer.sum.rows - 1) }
                 if batch.count >= Self.piece { try flush() }
-                if summer.sum.rows & 0x3FF == 0 { try report.rows(plan.name, summer.sum.rows, bytes, plan.source.bytes) }
+                if summer.sum.rows & 0x3FF == 0 {
+                    try report.rows(plan.name, summer.sum.rows, bytes, plan.source.bytes)
+                }
             }
             try flush()
         } catch let error as MyError {

@@ -105,7 +105,8 @@ struct MySchema {
             if index.name == "PRIMARY" {
                 guard index.parts.allSatisfy({ $0.prefix == nil }) else {
                     finding(
-                        "prefix-primary-key", .refuse, table, "PRIMARY", "The primary key takes only a column's beginning",
+                        "prefix-primary-key", .refuse, table, "PRIMARY",
+                        "The primary key takes only a column's beginning",
                         hint: "Give the table another primary key at the source.")
                     continue
                 }
@@ -270,6 +271,12 @@ struct MyDefault {
         } else if lower == "uuid()" {
             answer = .sql(
                 column.target.base == "uuid" ? "pg_catalog.gen_random_uuid()" : "(pg_catalog.gen_random_uuid())::text")
+        } else if case .bits = column.converter.kind, lower.hasPrefix("b'"), lower.hasSuffix("'"),
+            lower.dropFirst(2).dropLast().allSatisfy({ $0 == "0" || $0 == "1" })
+        {
+            let digits = lower.dropFirst(2).dropLast()
+            let padding = String(repeating: "0", count: max(0, column.source.precision - digits.count))
+            answer = .sql("B'\(padding)\(digits)'")
         } else {
             let marked = column.source.extra.lowercased().contains("default_generated")
             let literal = marked ? nil : Self.literal(text)
@@ -303,7 +310,6 @@ struct MyDefault {
     }
 
     private static func converted(_ bytes: [UInt8], _ column: MyColumnPlan) -> String? {
-        if case .bits = column.converter.kind { return nil }
         var canon: [UInt8] = []
         var text: [UInt8] = []
         let outcome = bytes.withUnsafeBytes { column.converter.convert($0, canon: &canon, text: &text) }

@@ -82,7 +82,9 @@ struct MyLedger: Codable {
     }
 
     static func read(_ connection: PGConnection, _ name: String) throws -> MyLedger? {
-        guard try Ledger.exists(connection), let text = try Ledger.value(connection, "mysql/\(name)") else { return nil }
+        guard try Ledger.exists(connection), let text = try Ledger.value(connection, "mysql/\(name)") else {
+            return nil
+        }
         return try? JSONDecoder().decode(MyLedger.self, from: Data(text.utf8))
     }
 

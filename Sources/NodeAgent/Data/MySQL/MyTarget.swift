@@ -125,7 +125,8 @@ enum MyFit {
 
     /// What is selected at the source, so that the text says the whole value.
     static func select(_ column: MyColumn, _ kind: MyKind, _ rule: MyRule) -> String {
-        let name = "`" + column.name.split(separator: "`", omittingEmptySubsequences: false).joined(separator: "``") + "`"
+        let name =
+            "`" + column.name.split(separator: "`", omittingEmptySubsequences: false).joined(separator: "``") + "`"
         switch column.dataType {
         // As text it would be cut to six digits.
         case "float": return "\(name) + 0E0"

@@ -28,9 +28,10 @@ extension MySQLToPostgres {
             #expect(report.rows == 4)
             let check = try crossing.run(.verify)
             #expect(check.isEqual, "\(check.differences) \(check.tables)")
-            #expect(try crossing.rows("SELECT id, user_id, total, note FROM orders ORDER BY 1") == [
-                ["1", "7", "12.50", "tab\tand\nline \\ é €"], ["2", "1", "0.00", nil],
-            ])
+            #expect(
+                try crossing.rows("SELECT id, user_id, total, note FROM orders ORDER BY 1") == [
+                    ["1", "7", "12.50", "tab\tand\nline \\ é €"], ["2", "1", "0.00", nil],
+                ])
             #expect(try crossing.scalar("INSERT INTO users (email) VALUES ('c@x.y') RETURNING id") == "100")
         }
     }
