@@ -2,6 +2,15 @@ import BasculeCatalogue
 import BasculeFleet
 import BasculeModel
 
+extension MySQLMove {
+    /// Where it goes, as what only looks at the target knows it.
+    var landing: PostgresMove {
+        PostgresMove(
+            source: source, targetDatabase: targetDatabase, targetSocket: targetSocket, targetPort: targetPort,
+            targetUser: targetUser, owner: owner)
+    }
+}
+
 /// A MySQL source's steps: the same phases as PostgreSQL's.
 extension MigrationPlanner {
     func mysqlMoves() throws -> [(name: String, move: MySQLMove)] {

@@ -318,7 +318,8 @@ package struct MigrationPlanner {
                         minimumUsers: migration.rollback.minimumUsers,
                         loginPath: context.compiled.sites.compactMap(\.loginPath).first,
                         accessLog: context.compiled.sites.first?.accessLog ?? "",
-                        journey: gates.first?.1, database: postgres.first?.1))), requires: last,
+                        journey: gates.first?.1, database: postgres.first?.1 ?? mysql.first?.move.landing))),
+            requires: last,
             estimate: migration.rollback.watch.seconds)
     }
 
