@@ -65,6 +65,8 @@ final class MariaServer: @unchecked Sendable {
     let directory: String
     let socket: String
     let port: Int
+    /// Its certificate, for the name localhost.
+    let certificate: String
     private var pid: pid_t = 0
     nonisolated(unsafe) private static var running: [MariaServer] = []
 
@@ -72,7 +74,14 @@ final class MariaServer: @unchecked Sendable {
         port = try Servers.freePort()
         directory = "/tmp/bascule-my-\(getpid())-\(port)"
         socket = directory + "/s"
+        certificate = directory + "/cert.pem"
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+        try Servers.run([
+            "/usr/bin/openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+            "-keyout", directory + "/key.pem", "-out", certificate, "-days", "2", "-subj", "/CN=localhost", "-addext",
+            "subjectAltName=DNS:localhost",
+        ])
+        chmod(directory + "/key.pem", 0o644)
         if getuid() == 0 { try Servers.run(["/usr/bin/chown", "mysql", directory]) }
         try Servers.run(
             [
@@ -84,7 +93,9 @@ final class MariaServer: @unchecked Sendable {
                 Servers.mariadb, "--no-defaults", "--datadir=\(directory)/data", "--socket=\(socket)",
                 "--port=\(port)", "--bind-address=127.0.0.1", "--pid-file=\(directory)/pid", "--sql-mode=",
                 "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=32M", "--skip-log-bin",
-                "--character-set-server=utf8mb4", "--user=mysql", "--event-scheduler=ON", "--max-allowed-packet=64M",
+                "--character-set-server=utf8mb4",
+                "--ssl-cert=\(certificate)", "--ssl-key=\(directory)/key.pem", "--user=mysql", "--event-scheduler=ON",
+                "--max-allowed-packet=64M",
             ], user: nil)
         Self.running.append(self)
         atexit { MariaServer.running.forEach { $0.stop() } }
