@@ -176,7 +176,8 @@ package struct MigrationPlanner {
                 + redis.map(\.1.source) + files.compactMap(\.key))
         _ = add(
             .finish, "credentials", "purge the sources' credentials from \(conductor)",
-            .migrate(.forgetSecrets(credentials.sorted())), estimate: 0.1)
+            .migrate(.forgetSecrets(credentials.sorted())),
+            requires: steps.filter { $0.phase == .finish }.map(\.id), estimate: 0.1)
     }
 
     /// Nothing is frozen before the administrator is known to hear of what goes wrong.

@@ -191,6 +191,13 @@ import Testing
         #expect(released)
     }
 
+    /// What tidies up logs in once more.
+    @Test func credentialsArePurgedAfterTheLastUseOfThem() throws {
+        let finish = try Example.plan().steps.filter { $0.phase == .finish }
+        let purge = try #require(finish.first { $0.id == "migration/finish/credentials" })
+        #expect(Set(purge.requires) == Set(finish.map(\.id)).subtracting([purge.id]) && finish.count > 2)
+    }
+
     @Test func twoSourcesOfOneDatabaseTakeTurnsAndSchemasOfTheirOwn() throws {
         let postgres = "database: {postgres: !secret SOURCE_DATABASE_URL, into: shop, schemas: [public, audit]}"
         let both = "\(postgres)\n    legacy: {mysql: !secret SOURCE_MYSQL_URL, into: shop}"
