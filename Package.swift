@@ -28,6 +28,8 @@ let shared: [Target] = [
     .target(name: "CPostgres", path: "Sources/Shared/CPostgres", linkerSettings: [.linkedLibrary("dl")]),
     target("BasculePostgres", "Sources/Shared/Postgres", ["BasculeModel", "CPostgres"]),
     target("BasculeNet", "Sources/Shared/Net", ["BasculeModel"]),
+    .target(name: "CMySQL", path: "Sources/Shared/CMySQL", linkerSettings: [.linkedLibrary("dl")]),
+    target("BasculeMySQL", "Sources/Shared/MySQL", ["BasculeModel", "CMySQL"]),
 ]
 
 let controller: [Target] = [
@@ -63,7 +65,8 @@ let agent: [Target] = [
         "BasculeResources", "Sources/NodeAgent/Resources",
         ["BasculeModel", "BasculeCrypto", "BasculePostgres", "BasculeNet"]),
     target(
-        "BasculeData", "Sources/NodeAgent/Data", ["BasculeModel", "BasculeCrypto", "BasculePostgres", "BasculeNet"]),
+        "BasculeData", "Sources/NodeAgent/Data",
+        ["BasculeModel", "BasculeCrypto", "BasculePostgres", "BasculeNet", "BasculeMySQL"]),
     .target(
         name: "BasculeAgentCore",
         dependencies: [
@@ -99,6 +102,9 @@ let suites: [Target] = [
         "BasculeDataPostgresTests", "Tests/NodeAgent/DataPostgres",
         ["BasculeModel", "BasculeData", "BasculePostgres"]),
     tests("BasculeDataRedisTests", "Tests/NodeAgent/DataRedis", ["BasculeModel", "BasculeData", "BasculeNet"]),
+    tests(
+        "BasculeDataMySQLTests", "Tests/NodeAgent/DataMySQL",
+        ["BasculeModel", "BasculeData", "BasculePostgres", "BasculeMySQL"]),
     tests("BasculeDataFilesTests", "Tests/NodeAgent/DataFiles", ["BasculeModel", "BasculeData"]),
     target("BasculeTesting", "Tests/Support/Listening", ["BasculeModel"]),
     tests(

@@ -21,6 +21,7 @@ sys.dont_write_bytecode = True
 
 import engine
 import heal
+import mysql
 import postgres
 import redis
 import scale
@@ -33,7 +34,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", choices=["engine", "speed", "scale", "postgres", "redis", "heal", "stack"], help="measure only this")
+    parser.add_argument("--only", choices=["engine", "speed", "scale", "postgres", "redis", "heal", "stack", "mysql"], help="measure only this")
     parser.add_argument("--rounds", type=int, default=3, help="of the long measurements (3)")
     parser.add_argument("--idle-rounds", type=int, default=15, help="of the runs with nothing to do (15)")
     parser.add_argument("--nodes", default="4,50,500", help="how many nodes the curve has (4,50,500)")
@@ -164,6 +165,11 @@ def main():
         if options.only in (None, "redis"):
             say("Redis")
             rows += redis.measure(folder, agent, options.keys)
+        if options.only in (None, "mysql"):
+            say("MySQL")
+            reachable = pathlib.Path(folder) / "mysql-agent"
+            shutil.copy(agent, reachable)
+            rows += mysql.measure(folder, reachable, options.rows // 2, options.rounds)
     output = pathlib.Path(options.json or ROOT / "dist/bench.json")
     output.parent.mkdir(exist_ok=True)
     made = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")

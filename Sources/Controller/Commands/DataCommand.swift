@@ -13,7 +13,8 @@ struct DataCommand: AsyncParsableCommand {
         discussion: """
             Works on what stands under migration.sources of the fleet file, through the agent of the node that it goes
             to. A fleet file of a node, services.postgresql (or redis) and migration.sources is enough; bascule apply
-            --through install makes the databases. Sources: PostgreSQL 12 and later, Redis, files.
+            --through install makes the databases. Sources: PostgreSQL 12 and later, MySQL and
+            MariaDB, Redis, files.
 
             Each ends with 0 (nothing refuses, copied and proved, equal), 2 (a finding refuses, something differs) or 1
             (it could not be found out).
@@ -23,9 +24,10 @@ struct DataCommand: AsyncParsableCommand {
               bascule data copy database         copy one source, and prove the copy
               bascule data copy --catch-up       copy again what has changed at the source since
               bascule data verify --json         both sides read and compared, for machines
+              bascule data rehearse legacy       a MySQL source: all of a copy, compared, and taken back
               bascule data diff orders           the rows in which the table differs, side by side
             """,
-        subcommands: [Check.self, Copy.self, Verify.self, Diff.self])
+        subcommands: [Check.self, Copy.self, Verify.self, Diff.self, Rehearse.self])
 
     /// What the four have in common.
     struct Common: ParsableArguments {
@@ -89,6 +91,18 @@ struct DataCommand: AsyncParsableCommand {
         @OptionGroup var common: Common
         @Argument(help: "Sources by name; all if none is given.") var sources: [String] = []
         func run() async throws { try await common.run(.verify, sources: sources) }
+    }
+
+    struct Rehearse: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Convert a MySQL source with all its data, compare it, and take it all back.",
+            discussion: """
+                One transaction of the target that is rolled back: nothing is left, whatever happens.
+                Example: bascule data rehearse legacy
+                """)
+        @OptionGroup var common: Common
+        @Argument(help: "MySQL sources by name; all if none is given.") var sources: [String] = []
+        func run() async throws { try await common.run(.rehearse, sources: sources) }
     }
 
     struct Diff: AsyncParsableCommand {

@@ -11,12 +11,14 @@ package enum DataVerb: Sendable {
     case verify
     /// Shows the rows in which one table differs.
     case diff(table: String, limit: Int)
+    /// Does all of a copy with all data, compares it, and takes it back.
+    case rehearse
 
     /// Whether it writes at the target.
     package var changes: Bool {
         switch self {
         case .copy, .catchUp: true
-        case .check, .verify, .diff: false
+        case .check, .verify, .diff, .rehearse: false
         }
     }
 }
@@ -32,15 +34,29 @@ extension MigrationPlanner {
         }
         var tasks: [(name: String, task: DataTask)] = []
         for (name, move) in try postgresMoves() {
-            let task: PostgresTask =
+            let task: PostgresTask? =
                 switch verb {
                 case .check: .preflight(move)
                 case .copy: .copy(move)
                 case .catchUp: .sync(move)
                 case .verify: .verify(move, source: nil)
                 case .diff(let table, let limit): .diff(move, table: table, limit: limit)
+                case .rehearse: nil
                 }
-            tasks.append((name, .postgres(task)))
+            if let task { tasks.append((name, .postgres(task))) }
+        }
+        for (name, move) in try mysqlMoves() {
+            let task: MySQLTask.Verb? =
+                switch verb {
+                case .check: .preflight
+                case .copy: .copy
+                case .catchUp: .sync
+                case .verify: .verify
+                case .rehearse: .rehearse
+                // What differs is in the report of a comparison, by key and column.
+                case .diff: nil
+                }
+            if let task { tasks.append((name, .mysql(MySQLTask(task, move)))) }
         }
         for (name, move) in try redisMoves() {
             switch verb {
@@ -48,7 +64,7 @@ extension MigrationPlanner {
             case .copy: tasks.append((name, .redis(.copy(move))))
             case .catchUp: tasks.append((name, .redis(.sync(move))))
             case .verify: tasks.append((name, .redis(.verify(move))))
-            case .diff: break
+            case .diff, .rehearse: break
             }
         }
         for (name, move, key) in try filesMoves() {
@@ -57,7 +73,7 @@ extension MigrationPlanner {
             case .copy: tasks.append((name, .files(.copy(move), key: key)))
             case .catchUp: tasks.append((name, .files(.sync(move, thorough: false), key: key)))
             case .verify: tasks.append((name, .files(.verify(move), key: key)))
-            case .diff: break
+            case .diff, .rehearse: break
             }
         }
         let chosen = tasks.filter { names.isEmpty || names.contains($0.name) }
@@ -70,7 +86,8 @@ extension MigrationPlanner {
         }
         guard !chosen.isEmpty else {
             throw BasculeError(
-                .migrationRefused, "the fleet has no source of data", hint: "declare it under migration.sources")
+                .migrationRefused, "the fleet has no source of data that can be asked for this",
+                hint: "declare it under migration.sources; only MySQL sources are rehearsed")
         }
         return chosen.map { name, task in
             Step(
@@ -89,6 +106,7 @@ extension DataVerb {
         case .catchUp: "catch-up"
         case .verify: "verify"
         case .diff: "diff"
+        case .rehearse: "rehearse"
         }
     }
 }

@@ -82,7 +82,7 @@ package struct MigrationPlanner {
         )
     }
 
-    private mutating func add(
+    mutating func add(
         _ phase: Phase, _ name: String, on node: NodeName? = nil, _ title: String, _ action: StepAction,
         requires: [StepID] = [],
         reversal: Reversal = .reversible(seconds: 0), estimate: Double, undo: StepAction? = nil
@@ -143,6 +143,8 @@ package struct MigrationPlanner {
                 .copy, "\(name)-copy", "copy the files of \(name)", .data(.files(.copy(move), key: key)),
                 requires: [look], reversal: .reversible(seconds: 1), estimate: 3)
         }
+        let mysql = try mysqlMoves()
+        addMySQLCopies(mysql, after: postgres)
         let gates = try journeyGates()
         for (name, gate) in gates {
             _ = add(
@@ -170,7 +172,10 @@ package struct MigrationPlanner {
         for (name, move) in redis {
             _ = add(.finish, "\(name)-keys", "remove the mover's keys", .data(.redis(.finish(move))), estimate: 0.2)
         }
-        let credentials = Set((postgres.map(\.1.source)) + redis.map(\.1.source) + files.compactMap(\.key))
+        addMySQLFinish(mysql)
+        let credentials = Set(
+            postgres.map(\.1.source) + mysql.flatMap { [$0.move.source] + ($0.move.fence.map { [$0] } ?? []) }
+                + redis.map(\.1.source) + files.compactMap(\.key))
         _ = add(
             .finish, "credentials", "purge the sources' credentials from \(conductor)",
             .migrate(.forgetSecrets(credentials.sorted())),
@@ -236,6 +241,8 @@ package struct MigrationPlanner {
                     .freeze, "\(name)-proof", "prove the fence of \(name) by refused writes",
                     .migrate(.fence(.redis(.fenceProve(move, empty)))), requires: [taken], estimate: 0.2))
         }
+        let mysql = try mysqlMoves()
+        fences += addMySQLFences(mysql, requires: last)
         if !fences.isEmpty { last = fences }
         var synced: [StepID] = []
         for (name, move) in postgres {
@@ -265,6 +272,7 @@ package struct MigrationPlanner {
                     .validate, name, "compare the manifests of \(name)",
                     .migrate(.prove(.files(.verify(move), key: key))), requires: [sync], estimate: 0.8))
         }
+        synced += addMySQLSync(mysql, after: postgres, requires: last)
         if !synced.isEmpty { last = synced }
         for (name, gate) in gates {
             last = [
@@ -328,7 +336,8 @@ package struct MigrationPlanner {
                         minimumUsers: migration.rollback.minimumUsers,
                         loginPath: context.compiled.sites.compactMap(\.loginPath).first,
                         accessLog: context.compiled.sites.first?.accessLog ?? "",
-                        journey: gates.first?.1, database: postgres.first?.1))), requires: last,
+                        journey: gates.first?.1, database: postgres.first?.1 ?? mysql.first?.move.landing))),
+            requires: last,
             estimate: migration.rollback.watch.seconds)
     }
 

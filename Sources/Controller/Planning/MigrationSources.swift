@@ -31,11 +31,7 @@ extension MigrationPlanner {
                     mode: PostgresFollow.Mode(rawValue: source.follow.rawValue) ?? .auto,
                     walCap: source.walCap.bytes, back: back)
                 return (name.rawValue, move)
-            case .mysql:
-                throw BasculeError(
-                    .migrationRefused, "the source \(name) is MySQL, which this version cannot move",
-                    hint: "leave it out for now; it comes with a later version")
-            case .redis, .files: return nil
+            case .mysql, .redis, .files: return nil
             }
         }
     }

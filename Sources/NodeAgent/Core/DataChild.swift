@@ -47,6 +47,8 @@ enum DataChild {
             return .postgres(try PostgresMover.run(task, resolve: resolve, progress: progress, isCancelled: { false }))
         case .redis(let task):
             return .redis(try RedisMover.run(task, resolve: resolve, progress: progress, isCancelled: { false }))
+        case .mysql(let task):
+            return .mysql(try MySQLMover.run(task, resolve: resolve, progress: progress, isCancelled: { false }))
         case .files(let task, let key):
             if let key {
                 try DurableFile.makeDirectory(

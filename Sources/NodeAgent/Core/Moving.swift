@@ -76,6 +76,7 @@ extension DataTask {
     var runsAs: String? {
         switch self {
         case .postgres(let task): task.move.targetUser
+        case .mysql(let task): task.move.targetUser
         case .redis, .files: nil
         }
     }

@@ -55,16 +55,23 @@ extension SegmentPerformer {
 
     /// Every table must still hold at least the rows of the fenced source, deletions by customers accounted for.
     private func lostRows(_ move: PostgresMove, _ step: Step) async throws -> String? {
-        let synced: PostgresSyncReport? = outputs.withLock { known in
-            known.values.lazy.compactMap { if case .data(.postgres(.synced(let sync))) = $0 { sync } else { nil } }
-                .first
+        // By table, as the source's last reading found them: a PostgreSQL sync, or the comparison of a MySQL source.
+        let fenced: [(table: String, rows: Int64)] = outputs.withLock { known in
+            known.values.flatMap { output -> [(String, Int64)] in
+                switch output {
+                case .data(.postgres(.synced(let sync))): sync.source.tables.map { ($0.table, $0.rows) }
+                case .data(.mysql(let report)):
+                    report.tables.filter { $0.targetRows != nil }.map { ($0.target, $0.rows) }
+                default: []
+                }
+            }
         }
-        guard let synced else { return nil }
+        guard !fenced.isEmpty else { return nil }
         let rows = try await Blocking.run { try RowCounts.read(move) }
-        for table in synced.source.tables {
-            guard let now = rows[table.table] else { continue }
-            if now.rows + now.deleted < table.rows {
-                return "\(table.table) has \(now.rows) rows and \(now.deleted) deletions, the source had \(table.rows)"
+        for (table, before) in fenced {
+            guard let now = rows[table] else { continue }
+            if now.rows + now.deleted < before {
+                return "\(table) has \(now.rows) rows and \(now.deleted) deletions, the source had \(before)"
             }
         }
         return nil

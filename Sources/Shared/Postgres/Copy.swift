@@ -81,7 +81,7 @@ extension PGConnection {
     }
 
     /// Reads the rest of the running command's results; the first error among them.
-    private func drain() -> PGError? {
+    func drain() -> PGError? {
         var first: PGError?
         while let result = cpq_next_result(handle) {
             let status = Int(cpq_status(result))
@@ -94,12 +94,12 @@ extension PGConnection {
         return first
     }
 
-    private func finishCopyIn(reason: String?) -> PGError? {
+    func finishCopyIn(reason: String?) -> PGError? {
         _ = cpq_put_copy_end(handle, reason)
         return drain()
     }
 
-    private func abandonCopyOut() {
+    func abandonCopyOut() {
         canceller.cancel()
         var capacity = 64 * 1024
         var buffer = malloc(capacity)?.assumingMemoryBound(to: CChar.self)

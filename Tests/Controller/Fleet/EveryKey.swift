@@ -189,7 +189,16 @@ let everyKey = #"""
       sources:
         a: {postgres: !secret A, into: shop, schemas: [public, app], exclude: [public.log], jobs: 4, fence: !secret AF, accept: [extension-missing], follow: always, walCap: 2GiB}
         b: {redis: !secret B, into: durable, keys: "bull:*", rate: 900, accept: [evictionPolicy]}
-        c: {mysql: !secret C, into: shop, exclude: [old], jobs: 3}
+        c:
+          mysql: !secret C
+          into: shop
+          schema: legacy
+          exclude: [old]
+          rules: {tinyint(1): smallint, users.born: zero-null, datetime: timestamptz Europe/Paris}
+          accept: [view-not-carried]
+          users: {table: User, email: email, password: passwordHash, metadata: migration}
+          spotChecks: 5
+          fence: !secret CF
         d: {files: "u@h:/srv/up", to: /srv/up, hostKey: "ssh-ed25519 QUJD", key: !secret D, exclude: ["*.tmp"], owner: u, rate: 4096, references: [{database: shop, column: products.image, prefix: /up/}]}
       dns:
         zone: shop.example

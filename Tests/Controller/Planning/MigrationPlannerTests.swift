@@ -166,15 +166,52 @@ import Testing
         #expect(outline.rollbackBudget == 300 && outline.rollbackExpected > 1 && outline.rollbackExpected < 60)
     }
 
-    @Test func mySQLIsRefusedByName() throws {
-        let error = #expect(throws: BasculeError.self) {
-            try Example.plan(replacing: [
-                "database: {postgres: !secret SOURCE_DATABASE_URL, into: shop, schemas: [public, audit]}":
-                    "legacy: {mysql: !secret SOURCE_DATABASE_URL, into: shop}"
-            ])
+    @Test func mySQLGoesThroughTheSamePhases() throws {
+        let postgres = "database: {postgres: !secret SOURCE_DATABASE_URL, into: shop, schemas: [public, audit]}"
+        let steps = try Example.plan(replacing: [
+            postgres: "legacy: {mysql: !secret SOURCE_DATABASE_URL, into: shop, rules: {tinyint(1): smallint}}"
+        ]).steps
+        var found: [String: MySQLMove] = [:]
+        for step in steps {
+            switch step.action {
+            case .data(.mysql(let task)), .migrate(.fence(.mysql(let task))), .migrate(.prove(.mysql(let task))):
+                found["\(step.phase.rawValue) \(task.verb.rawValue)"] = task.move
+            default: break
+            }
         }
-        #expect(error?.code == .migrationRefused)
-        #expect(error?.message.contains("legacy") == true && error?.message.contains("MySQL") == true)
+        #expect(
+            Set(found.keys) == [
+                "copy preflight", "copy copy", "freeze fenceCapture", "freeze fenceAcquire", "freeze fenceProve",
+                "sync sync", "validate validate", "finish finish",
+            ])
+        #expect(found.values.allSatisfy { $0.schema == "public" && $0.rules == ["tinyint(1)": "smallint"] })
+        let released = steps.contains {
+            if case .migrate(.fence(.mysql(let task)))? = $0.compensation { task.verb == .fenceRelease } else { false }
+        }
+        #expect(released)
+    }
+
+    /// What tidies up logs in once more.
+    @Test func credentialsArePurgedAfterTheLastUseOfThem() throws {
+        let finish = try Example.plan().steps.filter { $0.phase == .finish }
+        let purge = try #require(finish.first { $0.id == "migration/finish/credentials" })
+        #expect(Set(purge.requires) == Set(finish.map(\.id)).subtracting([purge.id]) && finish.count > 2)
+    }
+
+    @Test func twoSourcesOfOneDatabaseTakeTurnsAndSchemasOfTheirOwn() throws {
+        let postgres = "database: {postgres: !secret SOURCE_DATABASE_URL, into: shop, schemas: [public, audit]}"
+        let both = "\(postgres)\n    legacy: {mysql: !secret SOURCE_MYSQL_URL, into: shop}"
+        let steps = try Example.plan(replacing: [postgres: both]).steps
+        let copy = steps.first { $0.id == "migration/copy/legacy-preflight" }
+        #expect(copy?.requires == ["migration/copy/database-copy"])
+        guard case .data(.mysql(let task))? = copy?.action else {
+            Issue.record("no step")
+            return
+        }
+        #expect(task.move.schema == "legacy")
+        let clash = both.replacing("into: shop}", with: "into: shop, schema: audit}")
+        let error = #expect(throws: BasculeError.self) { try Example.plan(replacing: [postgres: clash]) }
+        #expect(error?.code == .migrationRefused && error?.message.contains("audit") == true)
     }
 
     @Test func aSourceWithoutAKnownHostKeyIsRefused() throws {

@@ -29,6 +29,8 @@ struct Layer: Sendable {
         Layer("BasculeCrypto", "Sources/Shared/Crypto", ["BasculeModel", "CSodium"]),
         Layer("BasculePostgres", "Sources/Shared/Postgres", ["BasculeModel", "CPostgres"]),
         Layer("BasculeNet", "Sources/Shared/Net", ["BasculeModel"]),
+        Layer("CMySQL", "Sources/Shared/CMySQL"),
+        Layer("BasculeMySQL", "Sources/Shared/MySQL", ["BasculeModel", "CMySQL"]),
 
         Layer("CLibSSH2", "Sources/Controller/CLibSSH2"),
         Layer("BasculeFleet", "Sources/Controller/Fleet", ["BasculeModel"], others: ["Yams", "CYaml"]),
@@ -50,7 +52,8 @@ struct Layer: Sendable {
             "BasculeResources", "Sources/NodeAgent/Resources",
             ["BasculeModel", "BasculeCrypto", "BasculePostgres", "BasculeNet"]),
         Layer(
-            "BasculeData", "Sources/NodeAgent/Data", ["BasculeModel", "BasculeCrypto", "BasculePostgres", "BasculeNet"]),
+            "BasculeData", "Sources/NodeAgent/Data",
+            ["BasculeModel", "BasculeCrypto", "BasculePostgres", "BasculeNet", "BasculeMySQL"]),
         Layer(
             "BasculeAgentCore", "Sources/NodeAgent/Core",
             [

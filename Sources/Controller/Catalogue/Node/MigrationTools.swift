@@ -16,7 +16,13 @@ extension Compilation {
                 try note(source.url, .given)
                 if let fence = source.fence { try note(fence, .given) }
             case .redis(let source): try note(source.url, .given)
-            case .mysql(let source): try note(source.url, .given)
+            case .mysql(let source):
+                try note(source.url, .given)
+                if let fence = source.fence { try note(fence, .given) }
+                // The client library, loaded by the task that reads the source; the zones for rules that name one.
+                for node in topology.nodes(with: .database) {
+                    try packages(["libmariadb3", "tzdata"], on: node, origin: "\(origin) source \(name)")
+                }
             case .files(let source):
                 if let key = source.key { try note(key, .given) }
                 for node in topology.nodes(with: .app) {

@@ -12,6 +12,7 @@ enum DataText {
             found.findings.contains { $0.weight == .refuse } || found.keysDiffering > 0 ? .different : .fine
         case .files(let found):
             found.findings.contains { $0.weight == .refuse } || found.pathsDiffering > 0 ? .different : .fine
+        case .mysql(let found): !found.refusals.isEmpty || !found.isEqual ? .different : .fine
         }
     }
 
@@ -25,11 +26,12 @@ enum DataText {
         case .postgres(.compared(let found)): compared(found)
         case .redis(let found): redis(found)
         case .files(let found): files(found)
+        case .mysql(let found): mysql(found)
         default: ["done in \(seconds.durationText)"]
         }
     }
 
-    private static func mark(_ severity: FindingSeverity) -> String {
+    static func mark(_ severity: FindingSeverity) -> String {
         switch severity {
         case .refuse: Terminal.paint("✗", .red)
         case .warn: Terminal.paint("!", .yellow)

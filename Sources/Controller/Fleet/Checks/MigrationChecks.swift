@@ -95,7 +95,9 @@ extension FleetChecks {
             switch source {
             case .postgres(let source): note(.secret(source.url), "\(path).postgres")
             case .redis(let source): note(.secret(source.url), "\(path).redis")
-            case .mysql(let source): note(.secret(source.url), "\(path).mysql")
+            case .mysql(let source):
+                note(.secret(source.url), "\(path).mysql")
+                note(source.fence, "\(path).fence")
             case .files(let source): if let key = source.key { note(.secret(key), "\(path).key") }
             }
         }

@@ -98,9 +98,29 @@ package struct RedisSource: Sendable, Equatable {
 package struct MySQLSource: Sendable, Equatable {
     package var url: SecretName = ""
     package var into: DatabaseName = ""
+    /// The schema that the tables go to; without it `public`, or the source's name where a PostgreSQL source fills the
+    /// same database.
+    package var schema: String?
     /// Tables left behind.
     package var exclude: [String] = []
-    package var jobs = 2
+    /// Words by MySQL type or by `table.column`.
+    package var rules: [String: String] = [:]
+    /// Codes of findings that would refuse the move.
+    package var accept: [String] = []
+    package var users: MySQLUserTable?
+    /// Rows of each table that are shown side by side. Default 3.
+    package var spotChecks = 3
+    /// The secret holding a URL of an account that may change others' rights; without it the fence uses `url`.
+    package var fence: SecretName?
+    package init() {}
+}
+
+/// Where a MySQL source keeps the app's users.
+package struct MySQLUserTable: Sendable, Equatable {
+    package var table = ""
+    package var email = ""
+    package var password: String?
+    package var metadata: String?
     package init() {}
 }
 

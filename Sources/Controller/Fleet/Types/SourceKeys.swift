@@ -49,11 +49,59 @@ extension MySQLSource: Declared {
     static var about: String { "A MySQL or MariaDB database to copy from" }
     static var fields: [Field<MySQLSource>] {
         [
-            .key("mysql", \.url, .secret, required: true, "Holds its URL"),
+            .key(
+                "mysql", \.url, .secret, required: true,
+                "Holds its URL: mysql://USER:PASSWORD@HOST:PORT/DATABASE, TLS verified unless it says ?tls=unverified or off"
+            ),
             .key("into", \.into, .name(.postgres), required: true, "A database under services.postgresql"),
+            .key("schema", \.schema, .name(.postgres), "The schema that the tables go to; public if absent"),
             .key("exclude", \.exclude, .list(.name(.table)), "Tables left behind"),
-            .key("jobs", \.jobs, .integer(1...32), "Tables copied at once"),
+            .key(
+                "rules", \.rules, .map(.mysqlSelector, { $0 }, .mysqlRule),
+                "What becomes of values, by MySQL type such as tinyint(1) or by table.column"),
+            .key(
+                "accept", \.accept, .list(.name(.finding)),
+                "Findings that would refuse the move, such as view-not-carried"),
+            .key("users", \.users, .object, "Where the app's users are"),
+            .key("spotChecks", \.spotChecks, .integer(0...20), "Rows of each table that are shown side by side"),
+            .key(
+                "fence", \.fence, .secret,
+                "Holds the URL of an account that may change the rights of others; the source's if absent"),
         ]
+    }
+}
+
+extension MySQLUserTable: Declared {
+    static var about: String { "Where a MySQL source keeps the app's users" }
+    static var fields: [Field<MySQLUserTable>] {
+        [
+            .key("table", \.table, .name(.table), required: true, "Their table"),
+            .key(
+                "email", \.email, .name(.table), required: true, "The column of their addresses, which must not collide"
+            ),
+            .key("password", \.password, .name(.table), "The column of password hashes, whose formats are told"),
+            .key(
+                "metadata", \.metadata, .name(.table),
+                "A jsonb column of the target that gets migratedFrom, migratedId and migratedAt"),
+        ]
+    }
+}
+
+extension TextRule {
+    static let mysqlSelector = TextRule(
+        what: "a MySQL type such as tinyint(1), or table.column", first: "A-Za-z_", rest: "A-Za-z0-9_.,() -", limit: 130
+    )
+    static let finding = TextRule(what: "a finding's code", first: "a-z", rest: "a-z0-9-", limit: 63)
+}
+
+extension Codec where Value == String {
+    /// The words of a mapping rule.
+    static var mysqlRule: Codec {
+        .scalar(
+            "words such as smallint, zero-null or timestamptz Europe/Paris",
+            hint:
+                "types: \(MySQLRuleWords.types.joined(separator: ", ")); values: \(MySQLRuleWords.values.joined(separator: ", "))",
+            parse: { !$0.isEmpty && MySQLRuleWords.unknown(in: $0) == nil ? $0 : nil })
     }
 }
 

@@ -4,6 +4,7 @@ package enum DataTask: Hashable, Codable, Sendable {
     case redis(RedisTask)
     /// `key` is the private key of the login: while the task runs, it lies in the file that the move's `identity` names.
     case files(FilesTask, key: SecretName?)
+    case mysql(MySQLTask)
 
     /// The secrets that it needs.
     package var secrets: Set<SecretName> {
@@ -12,6 +13,7 @@ package enum DataTask: Hashable, Codable, Sendable {
         case .redis(let task):
             Set([task.move.source, task.move.target.password, task.move.fenceLogin].compactMap { $0 })
         case .files(_, let key): Set([key].compactMap { $0 })
+        case .mysql(let task): Set([task.move.source, task.move.fence].compactMap { $0 })
         }
     }
 }
@@ -21,4 +23,5 @@ package enum DataReport: Hashable, Codable, Sendable {
     case postgres(PostgresReport)
     case redis(RedisReport)
     case files(FilesReport)
+    case mysql(MySQLReport)
 }
