@@ -140,7 +140,9 @@ extension OnNodes {
             for one in cases {
                 try await scene.shell("a", one.damage)
                 let id = "neg-\(one.name.filter(\.isLetter).lowercased())"
-                let outcome = try await scene.run("a", program, "restore", id, "--beside")
+                // What cannot be read is waited for, a minute.
+                let outcome = try await scene.lab.exec(
+                    "a", [program, "restore", id, "--beside"], deadline: .seconds(240))
                 #expect(outcome.status == 1 && outcome.all.contains("ERROR: "), "\(one.name): \(outcome.all)")
                 #expect(outcome.all.contains(one.said), "\(one.name): \(outcome.all)")
                 let left = try await scene.shell("a", "ls -d /var/lib/postgresql/*/restore-* 2>/dev/null | wc -l")
