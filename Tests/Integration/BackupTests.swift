@@ -133,6 +133,11 @@ extension OnNodes {
                     ""
                 ),
             ]
+            // The agent would put the settings back at once.
+            #expect(try await scene.bascule("hold", "a").status == 0)
+            _ = try await sql("CREATE TABLE later AS SELECT 1 AS n")
+            _ = try await sql("SELECT pg_switch_wal()")
+            try await scene.shell("a", "sleep 3")
             try await scene.shell(
                 "a",
                 "systemctl stop bascule-backup-postgresql.timer; cp -a /srv/backup /srv/whole; cp -a /etc/bascule-backup /srv/settings"
@@ -172,6 +177,7 @@ extension OnNodes {
                 )
                     == "5")
             try await scene.shell("a", "\(program) discard whole")
+            #expect(try await scene.bascule("release", "a").status == 0)
         }
 
         private func expectDriftIsMended() async throws {
