@@ -130,7 +130,7 @@ extension OnNodes {
                 (
                     "flipped byte in the base backup",
                     "for f in /srv/backup/postgresql/backup/main/*F/bundle/*; do printf '\\\\377\\\\000\\\\377' | dd of=$f bs=1 seek=2000 conv=notrunc status=none; done",
-                    ""
+                    "ERROR"
                 ),
             ]
             // The agent would put the settings back at once.
