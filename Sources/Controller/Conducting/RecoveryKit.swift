@@ -1,3 +1,4 @@
+import BasculeCatalogue
 import BasculeCrypto
 import BasculeFleet
 import BasculeModel
@@ -23,16 +24,22 @@ package struct RecoveryKit: Sendable, Equatable {
 
     package var fleet: String
     package var recoveryKey: Secret
+    /// What the backups of databases and files are encrypted with; nil where none are declared.
+    package var backupKey: Secret?
     package var nodes: [Node]
 
-    package init(fleet: String, recoveryKey: Secret, nodes: [Node]) {
-        (self.fleet, self.recoveryKey, self.nodes) = (fleet, recoveryKey, nodes)
+    package init(fleet: String, recoveryKey: Secret, nodes: [Node], backupKey: Secret? = nil) {
+        (self.fleet, self.recoveryKey, self.nodes, self.backupKey) = (fleet, recoveryKey, nodes, backupKey)
     }
 
     /// The kit of a fleet as the store and the fleet file know it.
     package init(of session: FleetSession) async throws {
         fleet = session.fleet.name
         recoveryKey = try session.store.recoveryKey()
+        if let backup = session.fleet.services.backup {
+            let purpose: SecretPurpose = backup.encryptionKey == nil ? .generated(length: 48) : .given
+            backupKey = try session.secret(backup.key, purpose)
+        }
         nodes = []
         for name in session.fleet.nodeNames where try session.isBootstrapped(name) {
             guard let endpoint = try await session.endpoint(name) else { continue }
@@ -55,6 +62,7 @@ package struct RecoveryKit: Sendable, Equatable {
             "\(RecoveryKit.title), version 1", "made: \(date)", "fleet: \(fleet)",
             "recovery-key: \(recoveryKey.reveal())",
         ]
+        if let backupKey { lines.append("backup-key: \(backupKey.reveal())") }
         for node in nodes {
             lines.append("node: \(node.name) \(node.host) \(node.port) \(node.user)")
             for key in node.hostKeys { lines.append("host-key: \(node.name) \(key)") }
@@ -107,5 +115,6 @@ package struct RecoveryKit: Sendable, Equatable {
         else { throw BasculeError(.invalidInput, "the recovery kit names no fleet, or its key is not whole") }
         guard !found.isEmpty else { throw BasculeError(.invalidInput, "the recovery kit names no node") }
         (self.fleet, recoveryKey, nodes) = (fleet, Secret(key), found)
+        backupKey = values["backup-key"].map { Secret($0) }
     }
 }

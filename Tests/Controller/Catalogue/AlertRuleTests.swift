@@ -169,7 +169,24 @@ private struct AlertCase {
             )),
         AlertCase(
             "BackupTooOld", 1590, 1620,
-            (#"bascule_backup_last_success_timestamp_seconds{node="n", kind="base"}"#, "0x1600 96000x30")),
+            (#"bascule_backup_last_success_timestamp_seconds{node="n", kind="base", target="t"}"#, "0x1600 96000x30")),
+        AlertCase(
+            "BackupMissing", 200, 260,
+            (
+                #"bascule_backup_last_success_timestamp_seconds{node="vps1", kind="postgresql-verified", target="local"}"#,
+                "0+60x400"
+            ),
+            (
+                #"bascule_backup_last_success_timestamp_seconds{node="vps1", kind="postgresql", target="local"}"#,
+                "_x230 13800+60x100"
+            )),
+        AlertCase(
+            "BackupFailed", 15, 30, (#"bascule_backup_last_result{node="n", kind="k", target="t"}"#, "0x20 1x30")),
+        AlertCase(
+            "BackupMetricsStopped", 25, 40,
+            (#"node_textfile_mtime_seconds{node="n", file="/x/bascule-backup-postgresql.prom"}"#, "0x30 1800x30")),
+        AlertCase("WALNotArchived", 10, 20, (#"bascule_backup_wal_waiting_seconds{node="n"}"#, "0x3 400x10 0x20")),
+        AlertCase("WALArchivingOff", 10, 20, (#"bascule_backup_wal_archiving{node="n"}"#, "0x12 1x20")),
     ]
 
     private static let cache = #"{node="n", instance="cache"}"#

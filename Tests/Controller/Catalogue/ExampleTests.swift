@@ -136,6 +136,7 @@ import Testing
         certificate:postgresql
         certificate:shop
         command:pool-login.shop
+        command:postgresql-checksums
         directory:/etc/nginx/bascule
         directory:/etc/nginx/bascule/pages
         directory:/etc/nginx/bascule/pages/.bascule
@@ -169,6 +170,7 @@ import Testing
         file:/etc/redis/redis-durable.reload
         file:/etc/redis/redis.conf
         file:/usr/local/lib/bascule/pgbouncer
+        file:/usr/local/lib/bascule/postgresql-checksums
         firewall:inbound
         package:logrotate
         package:nftables

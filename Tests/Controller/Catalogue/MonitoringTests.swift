@@ -12,7 +12,7 @@ import Testing
         nodes:
           vps1: {address: 192.0.2.7}
         topologies:
-          single: {vps1: [database, cache, web, app, mail, monitoring]}
+          single: {vps1: [database, cache, web, app, mail, monitoring, backup]}
         topology: single
         services:
           postgresql: {databases: {shop: {}}}
@@ -21,6 +21,7 @@ import Testing
           nginx: {}
           mail: {domain: shop.example, admin: admin@other.example}
           certificates: {email: a@shop.example}
+          backup: {targets: {local: {path: /srv/backup}}}
           monitoring:
             webhook: !secret ALERT_WEBHOOK
             heartbeat: !secret HEARTBEAT

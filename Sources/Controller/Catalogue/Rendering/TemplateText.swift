@@ -85,6 +85,7 @@ enum BuiltInTemplates {
         case "monitoring-reader.service": PackageResources.monitoring_reader_service
         case "monitoring-rules-access.yml": PackageResources.monitoring_rules_access_yml
         case "monitoring-rules-agent.yml": PackageResources.monitoring_rules_agent_yml
+        case "monitoring-backup-postgresql.sh": PackageResources.monitoring_backup_postgresql_sh
         case "monitoring-rules-backup.yml": PackageResources.monitoring_rules_backup_yml
         case "monitoring-rules-certificates.yml": PackageResources.monitoring_rules_certificates_yml
         case "monitoring-rules-errors.yml": PackageResources.monitoring_rules_errors_yml
@@ -116,6 +117,7 @@ enum BuiltInTemplates {
         case "pgbouncer-unit.conf": PackageResources.pgbouncer_unit_conf
         case "pgbouncer-userlist.txt": PackageResources.pgbouncer_userlist_txt
         case "pgbouncer.ini": PackageResources.pgbouncer_ini
+        case "postgresql-checksums": PackageResources.postgresql_checksums
         case "postgresql-apt.asc": PackageResources.postgresql_apt_asc
         case "postgresql-reload.conf": PackageResources.postgresql_reload_conf
         case "postgresql-restart.conf": PackageResources.postgresql_restart_conf

@@ -27,6 +27,23 @@ extension Compilation {
         try placePostgresBackup(service)
     }
 
+    /// What must have succeeded at some time, for the alert that says that it never has.
+    var expectedBackups: [(node: NodeName, kind: String, target: String)] {
+        guard let service = fleet.services.backup, let node = archivedNode else { return [] }
+        return service.targets(of: service.postgresql.targets).flatMap {
+            [(node, "postgresql", $0.name), (node, "postgresql-verified", $0.name)]
+        }
+    }
+
+    /// How old backups are, as text for node_exporter; where monitoring is declared.
+    mutating func placeBackupReaders(_ watch: Monitored) throws {
+        guard let node = archivedNode else { return }
+        let program: [String: Variable] = ["program": .text(Self.backupProgram("postgresql"))]
+        try placeReader(
+            "backup-postgresql", user: "postgres", variables: program, every: max(watch.service.interval, .seconds(30)),
+            on: node)
+    }
+
     /// A bundle of roots as it lies on the node; nil where the system's do.
     mutating func placeBackupRoots(_ bucket: BackupBucket.S3, _ name: String, on node: NodeName) throws -> String? {
         guard let bundle = bucket.caBundle else { return nil }

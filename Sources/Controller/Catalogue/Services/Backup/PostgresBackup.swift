@@ -10,6 +10,17 @@ extension Compilation {
     private static var postgresBackupState: String { "\(backupState)/postgresql" }
     private static var postgresBackupUnit: String { "bascule-backup-postgresql" }
 
+    /// The node whose PostgreSQL is backed up; nil where none is.
+    var archivedNode: NodeName? {
+        guard fleet.services.backup != nil, fleet.services.postgresql != nil, let node = single(.database),
+            topology.nodes(with: .backup).contains(node)
+        else { return nil }
+        return node
+    }
+
+    /// Seconds that a segment of WAL may wait.
+    var archiveDelay: Int { fleet.services.backup.map { Self.wholeSeconds($0.postgresql.rpo) } ?? 300 }
+
     mutating func placePostgresBackup(_ service: Backup) throws {
         guard let postgres = fleet.services.postgresql, let node = single(.database) else { return }
         guard topology.nodes(with: .backup).contains(node) else {

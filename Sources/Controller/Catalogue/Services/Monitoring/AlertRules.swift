@@ -17,7 +17,17 @@ enum AlertRules {
         }
         var groups = [
             Group(name: "watch"), Group(name: "node"), Group(name: "services", variables: ["nodes": .list(units)]),
-            Group(name: "agent"), Group(name: "backup"),
+            Group(name: "agent"),
+            Group(
+                name: "backup",
+                variables: [
+                    "expected": .list(
+                        compilation.expectedBackups.map {
+                            .map(["node": .text($0.node.rawValue), "kind": .text($0.kind), "target": .text($0.target)])
+                        }),
+                    "wal": compilation.archivedNode == nil
+                        ? false : .map(["rpo": .integer(compilation.archiveDelay)]),
+                ]),
         ]
         if watch.has("postgresql") { groups.append(Group(name: "postgresql")) }
         if watch.hasPgBouncer { groups.append(Group(name: "pgbouncer")) }

@@ -20,6 +20,7 @@ extension Compilation {
         try placeRedisExporter(&watch)
         try placeNginxExporters(&watch)
         try placeMailReader(&watch)
+        try placeBackupReaders(watch)
         try placeAppMetrics(&watch)
         try placeErrorTracking(&watch)
         try placeBlackboxExporter(&watch)

@@ -13,6 +13,7 @@ extension Compilation {
         try placePostgresRepository(service, on: node)
         try packages(["postgresql-\(version)", "postgresql-client-\(version)", "openssl"], on: node, origin: origin)
         try keepFromUnattendedUpgrades("postgresql", "postgresql", on: node, origin: origin)
+        try placeChecksums(version, on: node)
         let server = PostgresServer(port: service.port)
         for (name, database) in service.databases.sorted(by: { $0.key < $1.key }) {
             let owner = database.owner ?? name.rawValue
@@ -51,6 +52,22 @@ extension Compilation {
     func postgresUnit(on node: NodeName) -> String? {
         guard let service = fleet.services.postgresql, single(.database) == node else { return nil }
         return "postgresql@\(postgresVersion(service, on: node))-main.service"
+    }
+
+    /// Page checksums from the first start on: a page that the disk changed is found when it is read, and by every base
+    /// backup, instead of being backed up.
+    private mutating func placeChecksums(_ version: Int, on node: NodeName) throws {
+        let (origin, program) = (Self.postgresOrigin, "/usr/local/lib/bascule/postgresql-checksums")
+        let file = Resource.file(
+            FileSpec(
+                program, try render("postgresql-checksums", ["version": .integer(version)]),
+                permissions: Permissions(mode: 0o755)))
+        try add(file, on: node, origin: origin)
+        let command = Resource.command(
+            CommandSpec(
+                "postgresql-checksums", command: [program, "enable"], unless: [program, "settled"], timeout: 120))
+        try add(command, on: node, requires: [file.id(on: node)], origin: origin)
+        postgresNeeds.insert(command.id(on: node))
     }
 
     /// A locale of the C library that a database sorts by: made before the server starts, which would not see it later.
