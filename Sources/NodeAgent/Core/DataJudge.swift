@@ -12,6 +12,8 @@ enum DataJudge {
             case .postgres(let report): judge(report, evidence)
             case .redis(let report): judge(task, report, evidence)
             case .files(let report): judge(task, report, evidence)
+            case .archive(let report): judge(report, evidence)
+            case .borg(let report): judge(task, report, evidence)
             }
         result.output = .data(report)
         return result

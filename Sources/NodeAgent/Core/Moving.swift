@@ -63,7 +63,7 @@ extension DataTask {
     var runsAs: String? {
         switch self {
         case .postgres(let task): task.move.targetUser
-        case .redis, .files: nil
+        case .redis, .files, .archive, .borg: nil
         }
     }
 }

@@ -4,6 +4,8 @@ package enum DataTask: Hashable, Codable, Sendable {
     case redis(RedisTask)
     /// `key` is the private key of the login: while the task runs, it lies in the file that the move's `identity` names.
     case files(FilesTask, key: SecretName?)
+    case archive(ArchiveTask)
+    case borg(BorgTask)
 
     /// The secrets that it needs.
     package var secrets: Set<SecretName> {
@@ -12,6 +14,19 @@ package enum DataTask: Hashable, Codable, Sendable {
         case .redis(let task):
             Set([task.move.source, task.move.target.password, task.move.fenceLogin].compactMap { $0 })
         case .files(_, let key): Set([key].compactMap { $0 })
+        case .archive(let task):
+            switch task.source {
+            case .postgres(let move): [move.source]
+            case .mysql(let url): [url]
+            case .redis(let move): DataTask.redis(.preflight(move)).secrets
+            case .files(_, let key): Set([key].compactMap { $0 })
+            }
+        case .borg(let task):
+            Set(
+                [
+                    task.repository.passphrase, task.repository.login, task.repository.bucket?.accessKey,
+                    task.repository.bucket?.secretKey,
+                ].compactMap { $0 })
         }
     }
 }
@@ -21,4 +36,6 @@ package enum DataReport: Hashable, Codable, Sendable {
     case postgres(PostgresReport)
     case redis(RedisReport)
     case files(FilesReport)
+    case archive(ArchiveReport)
+    case borg(BorgReport)
 }
