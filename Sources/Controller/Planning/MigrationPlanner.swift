@@ -38,7 +38,7 @@ package struct MigrationPlanner {
     let migration: Migration
     /// The node whose agent conducts.
     package let conductor: NodeName
-    private var steps: [Step] = []
+    var steps: [Step] = []
 
     /// nil where the fleet declares no migration.
     package init?(_ context: MigrationContext) throws {
@@ -87,7 +87,7 @@ package struct MigrationPlanner {
         )
     }
 
-    private mutating func add(
+    mutating func add(
         _ phase: Phase, _ name: String, on node: NodeName? = nil, _ title: String, _ action: StepAction,
         requires: [StepID] = [],
         reversal: Reversal = .reversible(seconds: 0), estimate: Double, undo: StepAction? = nil
@@ -105,6 +105,8 @@ package struct MigrationPlanner {
         let domains = context.compiled.sites.flatMap(\.domains)
         let postgres = try postgresMoves()
         let redis = try redisMoves()
+        let archives = try archives()
+        if context.fleet.services.backup != nil, migration.drill == .required { addDrillGate() }
         let files = try filesMoves()
         if !domains.isEmpty {
             _ = add(
@@ -148,6 +150,7 @@ package struct MigrationPlanner {
                 .copy, "\(name)-copy", "copy the files of \(name)", .data(.files(.copy(move), key: key)),
                 requires: [look], reversal: .reversible(seconds: 1), estimate: 3)
         }
+        addArchives(archives)
         let gates = try journeyGates()
         for (name, gate) in gates {
             _ = add(
@@ -160,7 +163,7 @@ package struct MigrationPlanner {
                 .migrate(.checkDNS(change)), estimate: 1)
         }
         addTestAlert()
-        try conducted(domains, edge, dns, postgres, redis, files, gates)
+        try conducted(domains, edge, dns, postgres, redis, files, gates, archives)
         for (name, move) in postgres {
             _ = add(
                 .finish, "\(name)-tables", "remove the mover's tables", .data(.postgres(.finish(move))), estimate: 0.3)
@@ -189,7 +192,8 @@ package struct MigrationPlanner {
     private mutating func conducted(
         _ domains: [String], _ edge: EdgeLink?, _ dns: [DNSChange], _ postgres: [(String, PostgresMove)],
         _ redis: [(String, RedisMove)],
-        _ files: [(name: String, move: FilesMove, key: SecretName?)], _ gates: [(String, JourneyGate)]
+        _ files: [(name: String, move: FilesMove, key: SecretName?)], _ gates: [(String, JourneyGate)],
+        _ archives: [ArchiveTask]
     ) throws {
         var last: [StepID] = []
         if let edge {
@@ -233,6 +237,7 @@ package struct MigrationPlanner {
                     .migrate(.fence(.redis(.fenceProve(move, empty)))), requires: [taken], estimate: 0.2))
         }
         if !fences.isEmpty { last = fences }
+        if migration.finalBackup == .before { last = addFinal(archives, .freeze, after: last) ?? last }
         var synced: [StepID] = []
         for (name, move) in postgres {
             let sync = add(
@@ -298,6 +303,8 @@ package struct MigrationPlanner {
                 .open, "t0", "T0: open \(domains.joined(separator: ", "))", .migrate(.open(domains: domains)),
                 requires: last, reversal: .reversibleUntil(event: "the first new write"), estimate: 0.1)
         ]
+        // The fence stays: what the source holds now is what it held at T0, and nobody waits for the archive.
+        if migration.finalBackup == .parallel { _ = addFinal(archives, .watch, after: last) }
         let when = migration.rollback.when
         _ = add(
             .watch, "criteria", "watch the declared criteria for \(migration.rollback.watch.seconds.durationText)",

@@ -28,7 +28,8 @@ extension DataJudge {
             let proof = evidence(
                 "archives on record",
                 report.missing.isEmpty
-                    ? "all there, \(report.archives.count) checked with their data" : "missing: \(report.missing.joined(separator: ", "))",
+                    ? "all there, \(report.archives.count) checked with their data"
+                    : "missing: \(report.missing.joined(separator: ", "))",
                 "none missing", report.missing.isEmpty, Double(report.archives.count), "archives")
             guard report.missing.isEmpty else {
                 let error = BasculeError(
@@ -56,7 +57,8 @@ extension DataJudge {
         case .controls:
             let proofs = report.controls.map {
                 evidence(
-                    "\($0.damage) noticed", $0.wasNoticed ? "yes: \($0.said)" : "no", "it fails", $0.wasNoticed, nil, nil)
+                    "\($0.damage) noticed", $0.wasNoticed ? "yes: \($0.said)" : "no", "it fails", $0.wasNoticed, nil,
+                    nil)
             }
             if let unseen = report.controls.first(where: { !$0.wasNoticed }) {
                 let error = BasculeError(

@@ -16,7 +16,12 @@ extension Compilation {
                 try note(source.url, .given)
                 if let fence = source.fence { try note(fence, .given) }
             case .redis(let source): try note(source.url, .given)
-            case .mysql(let source): try note(source.url, .given)
+            case .mysql(let source):
+                try note(source.url, .given)
+                // Its archive: mariadb-dump speaks to MySQL, too.
+                if migration.finalBackup != .off {
+                    for node in target { try packages(["mariadb-client"], on: node, origin: origin) }
+                }
             case .files(let source):
                 if let key = source.key { try note(key, .given) }
                 for node in topology.nodes(with: .app) {

@@ -104,7 +104,8 @@ struct MySQLURL {
         let text = secret.reveal()
         let wrong = BasculeError(
             .invalidInput, "This is not a MySQL URL", hint: "mysql://USER:PASSWORD@HOST:3306/DATABASE")
-        guard let scheme = text.firstRange(of: "://"), ["mysql", "mariadb", "mysql2"].contains(String(text[..<scheme.lowerBound]))
+        guard let scheme = text.firstRange(of: "://"),
+            ["mysql", "mariadb", "mysql2"].contains(String(text[..<scheme.lowerBound]))
         else { throw wrong }
         let rest = text[scheme.upperBound...]
         guard let slash = rest.firstIndex(of: "/"), let at = rest[..<slash].lastIndex(of: "@") else { throw wrong }

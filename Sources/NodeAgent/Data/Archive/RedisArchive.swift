@@ -22,7 +22,8 @@ struct RedisArchive {
             repeat {
                 // What was written of a page cannot be taken back, so a page is asked for whole before.
                 let page = try session.retrying {
-                    try server.connection.scan(cursor: cursor, pattern: session.move.keys, count: session.move.batchKeys)
+                    try server.connection.scan(
+                        cursor: cursor, pattern: session.move.keys, count: session.move.batchKeys)
                 }
                 let keys = page.keys.filter { seen.insert($0).inserted }
                 let states = try session.retrying { try server.states(of: keys, sizes: false) }

@@ -17,7 +17,9 @@ struct BorgControls {
         (copy.login, copy.hostKey, copy.user, copy.bucket) = (nil, nil, nil, nil)
         copy.location = "\(scratch)/damaged"
         defer { ArchiveFolder.removeTree(scratch) }
-        for (damage, hurt) in [("flipped byte", flipped), ("truncated manifest", truncated), ("missing segment", removed)] {
+        for (damage, hurt) in [
+            ("flipped byte", flipped), ("truncated manifest", truncated), ("missing segment", removed),
+        ] {
             ArchiveFolder.removeTree(scratch)
             guard mkdir(scratch, 0o700) == 0 else { throw ArchiveFolder.failure("make", scratch) }
             try makeCopy(to: copy.location)

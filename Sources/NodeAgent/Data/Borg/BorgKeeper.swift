@@ -43,7 +43,8 @@ package enum BorgKeeper {
     // MARK: prune
 
     private static func prune(
-        _ repository: BorgRepository, _ keep: BorgKeep, _ record: [String], _ resolve: @escaping (SecretName) throws -> Secret,
+        _ repository: BorgRepository, _ keep: BorgKeep, _ record: [String],
+        _ resolve: @escaping (SecretName) throws -> Secret,
         _ progress: @Sendable (MoveProgress) -> Void
     ) throws -> BorgReport {
         var report = BorgReport()
@@ -85,7 +86,8 @@ package enum BorgKeeper {
             report.archives.contains(where: { $0.name == archive })
         else {
             throw BasculeError(
-                .invalidInput, "The repository has no archive \(wanted.archive ?? "at all")", at: .thing(repository.location),
+                .invalidInput, "The repository has no archive \(wanted.archive ?? "at all")",
+                at: .thing(repository.location),
                 hint: "bascule snapshot list shows what there is")
         }
         report.archive = archive

@@ -24,7 +24,8 @@ final class BorgTool {
         passphrase = "\(directory)/passphrase"
         let account = repository.user.flatMap { getpwnam($0)?.pointee }
         if repository.user != nil, account == nil {
-            throw BasculeError(.invalidInput, "The account of the repository is not there", at: .thing(repository.location))
+            throw BasculeError(
+                .invalidInput, "The account of the repository is not there", at: .thing(repository.location))
         }
         try Self.write(try (wrong ?? resolve(repository.passphrase)).reveal(), to: passphrase)
         var files = [directory, passphrase]
@@ -68,7 +69,9 @@ final class BorgTool {
 
     private func command(_ arguments: [String], in folder: String? = nil) -> FilesCommand {
         var vector = ["borg"] + arguments
-        if let user = repository.user { vector = ["setpriv", "--reuid=\(user)", "--regid=\(user)", "--init-groups"] + vector }
+        if let user = repository.user {
+            vector = ["setpriv", "--reuid=\(user)", "--regid=\(user)", "--init-groups"] + vector
+        }
         if let folder { vector = ["env", "--chdir=\(folder)"] + vector }
         return FilesCommand(program: vector[0], arguments: Array(vector.dropFirst()), environment: environment)
     }
@@ -112,7 +115,9 @@ final class BorgTool {
         }
         let text = try output(["list", "--json"])
         let list = try JSONDecoder().decode(List.self, from: Data(text.utf8))
-        return list.archives.map { BorgArchive(name: $0.name, time: Self.seconds($0.start)) }.sorted { $0.time < $1.time }
+        return list.archives.map { BorgArchive(name: $0.name, time: Self.seconds($0.start)) }.sorted {
+            $0.time < $1.time
+        }
     }
 
     /// `2026-11-22T02:30:00.000000`, the local time of the node that asks.

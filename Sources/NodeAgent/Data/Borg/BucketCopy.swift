@@ -50,7 +50,9 @@ struct BucketCopy {
                 .borgFailed, "rclone failed with status \(ending.status) while \(what)",
                 at: .thing("\(bucket.endpoint)/\(bucket.bucket)/\(bucket.prefix)"),
                 cause: printable(ending.complaint.suffix(500), limit: 600),
-                hint: "Check the endpoint and the key's rights; an object in a frozen storage class must be thawed first.")
+                hint:
+                    "Check the endpoint and the key's rights; an object in a frozen storage class must be thawed first."
+            )
         }
     }
 }
