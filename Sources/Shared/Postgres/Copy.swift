@@ -127,7 +127,7 @@ extension PGConnection {
         var end: Int32 = 0
         repeat {
             var rows: Int64 = 0
-            let used = cpq_copy_chunk(handle, &buffer, &capacity, chunk, &rows, &end)
+            let used = cpq_copy_chunk(handle, &buffer, &capacity, chunk, &rows, &end, nil)
             do { try write(UnsafeRawBufferPointer(start: buffer, count: used)) } catch {
                 abandonCopyOut()
                 throw error
