@@ -19,10 +19,10 @@ struct PostgresArchive {
     private func perform() throws -> Archiver.Count {
         let source = try Sides(move: move, secret: url).source()
         _ = try SourceSnapshot(source)
-        let roles = try source.query("SELECT rolname FROM pg_roles").rows.compactMap { $0[0] }
-        let catalog = try CatalogReader(
-            connection: source, schemas: move.schemas, targetRoles: Set(roles), targetVersion: source.serverVersion
-        ).read()
+        // Also what the move leaves behind, for the same server and its roles.
+        var whole = move
+        whole.exclude = nil
+        let catalog = try CatalogReader(source, whole, target: source).read()
         let total = catalog.tables.reduce(0) { $0 + $1.bytes }
         try folder.requireSpace(total)
         try folder.makeFolder("data")
