@@ -20,9 +20,9 @@ struct PostgresArchive {
         let source = try Sides(move: move, secret: url).source()
         _ = try SourceSnapshot(source)
         // Also what the move leaves behind, for the same server and its roles.
-        var whole = move
-        whole.exclude = nil
-        let catalog = try CatalogReader(source, whole, target: source).read()
+        var every = move
+        every.exclude = nil
+        let catalog = try CatalogReader(source, every, target: source).read()
         let total = catalog.tables.reduce(0) { $0 + $1.bytes }
         try folder.requireSpace(total)
         try folder.makeFolder("data")
