@@ -15,6 +15,7 @@ extension OnNodes {
             let saas = try await makeTheOldWorld()
             let copied = try await scene.bascule("apply", "--yes", "--through", "copy")
             try #require(copied.status == 3, "\(copied.all)")
+            try await expectTheArchives()
             let customer = try shop(at: saas)
             try await goBack(from: saas)
             try await goOnAlone(customer, saas)
@@ -52,6 +53,36 @@ extension OnNodes {
                 #expect(try await scene.bascule("secret", "set", name, stdin: value).status == 0)
             }
             return address
+        }
+
+        /// Each source is kept whole, as its manifest has it, and the database's archive makes the database again.
+        private func expectTheArchives() async throws {
+            let all = "/srv/bascule/archive"
+            for name in ["database", "cache", "uploads"] {
+                try await scene.shell(
+                    "vps1", "cd \(all)/\(name) && sha256sum --quiet -c SHA256SUMS && test -s manifest.json")
+            }
+            #expect(try await scene.shell("vps1", "stat -c %a \(all)") == "700")
+            try await scene.shell(
+                "vps1",
+                """
+                cp -a \(all)/database /tmp/again && chown -R postgres /tmp/again && cd /tmp/again
+                runuser -u postgres -- createdb -T template0 -E UTF8 -l C.UTF-8 again
+                runuser -u postgres -- psql -X -q -v ON_ERROR_STOP=1 -d again -f restore.sql > /dev/null
+                """)
+            let count = "SELECT count(*) FROM customers UNION ALL SELECT count(*) FROM products ORDER BY 1"
+            let (copy, again) = (
+                try await scene.shell("vps1", "runuser -u postgres -- psql -XAtd shop -c '\(count)'"),
+                try await scene.shell("vps1", "runuser -u postgres -- psql -XAtd again -c '\(count)'")
+            )
+            #expect(copy == again && !copy.isEmpty, "\(again)")
+            try await scene.shell("vps1", "runuser -u postgres -- dropdb again; rm -rf /tmp/again")
+            let files = try await scene.shell("vps1", "tar -tf \(all)/uploads/files.tar | grep -vc '/$'")
+            #expect(
+                files
+                    == (try await scene.shell("vps1", "find /srv/shop/uploads -type f -not -path '*/.bascule*' | wc -l"))
+            )
+            #expect(try await scene.shell("vps1", "wc -l < \(all)/cache/keys.txt") != "0")
         }
 
         private func shop(at saas: String) throws -> Running {

@@ -59,6 +59,7 @@ struct ControllerPerformer: StepPerformer {
                 node, facts,
                 CompileContext(fleet: session.fleet, positions: session.positions, digest: { Digest(of: $0) }))
             return StepResult(.done, "\(facts.systemName), \(facts.processors) CPUs, \(facts.memory.bytesText)")
+        case .migrate(.drilled): return try DrillGate.result(session.store, now: Date())
         case .converge, .data, .migrate:
             throw BasculeError(.defect, "\(step.title) is an agent's to do")
         }

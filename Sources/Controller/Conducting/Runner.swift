@@ -94,11 +94,19 @@ package struct Runner: Sendable {
     private func runPhases(_ planned: Planned, _ run: RunID, _ report: inout RunReport) async throws {
         let phases = planned.plan.phases
         var lost: Set<NodeName> = []
+        var closed: String?
         for phase in phases where !(phase.isConducted && phase != phases.first(where: \.isConducted)) {
             if let through, phase > through {
                 guard report.outcome == .converged else { return }
                 report.outcome = .stopped
                 report.reason = "stopped before \(phase.rawValue), as --through \(through.rawValue) says"
+                return
+            }
+            // Backups can be restored only once there is a node that makes them: provision and install go on.
+            if let closed, phase >= .copy, planned.plan.migration != nil {
+                guard report.outcome == .converged else { return }
+                report.outcome = .stopped
+                report.reason = closed
                 return
             }
             let all = planned.plan.steps.filter { phase.isConducted ? $0.phase.isConducted : $0.phase == phase }
@@ -117,6 +125,10 @@ package struct Runner: Sendable {
             if report.outcome != before { return }
             let bad = steps.filter { results[$0.id].map { !$0.isGood } ?? true }
             guard let first = bad.first else { continue }
+            if first.action == .migrate(.drilled) {
+                closed = "stopped before copy: \(results[first.id]?.error?.message ?? first.title)"
+                continue
+            }
             if report.outcome == .converged {
                 report.outcome = .failed
                 report.reason =
@@ -326,7 +338,7 @@ extension StepAction {
             case .journey(let gate): Set(gate.secrets.values)
             case .checkDNS(let change), .switchDNS(let change), .lowerTTL(let change): [change.tsig]
             case .watch(let criteria): Set((criteria.journey?.secrets.values).map(Array.init) ?? [])
-            case .prepareEdge, .removeEdge, .edge, .site, .decide, .open, .forgetSecrets, .testAlert: []
+            case .prepareEdge, .removeEdge, .edge, .site, .decide, .open, .forgetSecrets, .testAlert, .drilled: []
             }
         case .provision, .bootstrap: []
         }

@@ -38,7 +38,7 @@ package struct MigrationPlanner {
     let migration: Migration
     /// The node whose agent conducts.
     package let conductor: NodeName
-    private var steps: [Step] = []
+    var steps: [Step] = []
 
     /// nil where the fleet declares no migration.
     package init?(_ context: MigrationContext) throws {
@@ -100,6 +100,8 @@ package struct MigrationPlanner {
         let domains = context.compiled.sites.flatMap(\.domains)
         let postgres = try postgresMoves()
         let redis = try redisMoves()
+        let archives = try archives()
+        if context.fleet.services.backup != nil, migration.drill == .required { addDrillGate() }
         let files = try filesMoves()
         if !domains.isEmpty {
             _ = add(
@@ -145,6 +147,7 @@ package struct MigrationPlanner {
         }
         let mysql = try mysqlMoves()
         addMySQLCopies(mysql, after: postgres)
+        addArchives(archives)
         let gates = try journeyGates()
         for (name, gate) in gates {
             _ = add(
@@ -164,7 +167,7 @@ package struct MigrationPlanner {
                 .data(.postgres(.follow(.prove, move))), requires: walked.map(\.id), estimate: 3)
         }
         addTestAlert()
-        try conducted(domains, edge, dns, postgres, redis, files, gates)
+        try conducted(domains, edge, dns, postgres, redis, files, gates, archives)
         for (name, move) in postgres {
             _ = add(
                 .finish, "\(name)-tables", "remove the mover's tables", .data(.postgres(.finish(move))), estimate: 0.3)
@@ -198,7 +201,8 @@ package struct MigrationPlanner {
     private mutating func conducted(
         _ domains: [String], _ edge: EdgeLink?, _ dns: [DNSChange], _ postgres: [(String, PostgresMove)],
         _ redis: [(String, RedisMove)],
-        _ files: [(name: String, move: FilesMove, key: SecretName?)], _ gates: [(String, JourneyGate)]
+        _ files: [(name: String, move: FilesMove, key: SecretName?)], _ gates: [(String, JourneyGate)],
+        _ archives: [ArchiveTask]
     ) throws {
         var last: [StepID] = []
         if let edge {
@@ -244,6 +248,7 @@ package struct MigrationPlanner {
         let mysql = try mysqlMoves()
         fences += addMySQLFences(mysql, requires: last)
         if !fences.isEmpty { last = fences }
+        if migration.finalBackup == .before { last = addFinal(archives, .freeze, after: last) ?? last }
         var synced: [StepID] = []
         for (name, move) in postgres {
             let sync = add(
@@ -324,6 +329,8 @@ package struct MigrationPlanner {
                 .watch, "\(name)-follow-end", "stop following the old \(name)",
                 .data(.postgres(.follow(.end, move))), requires: last, estimate: 0.5)
         }
+        // The fence stays: what the source holds now is what it held at T0, and nobody waits for the archive.
+        if migration.finalBackup == .parallel { _ = addFinal(archives, .watch, after: last) }
         let when = migration.rollback.when
         _ = add(
             .watch, "criteria", "watch the declared criteria for \(migration.rollback.watch.seconds.durationText)",

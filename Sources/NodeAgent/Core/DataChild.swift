@@ -50,16 +50,32 @@ enum DataChild {
         case .mysql(let task):
             return .mysql(try MySQLMover.run(task, resolve: resolve, progress: progress, isCancelled: { false }))
         case .files(let task, let key):
-            if let key {
-                try DurableFile.makeDirectory(
-                    String(
-                        task.move.identity.prefix(
-                            upTo: task.move.identity.lastIndex(of: "/") ?? task.move.identity.startIndex)))
-                try DurableFile.write(try resolve(key).revealBytes(), to: task.move.identity)
-            }
-            defer { if key != nil { unlink(task.move.identity) } }
-            return .files(try FilesMover.run(task, progress: progress, isCancelled: { false }))
+            return .files(
+                try withLogin(key, task.move.identity, resolve) {
+                    try FilesMover.run(task, progress: progress, isCancelled: { false })
+                })
+        case .archive(let task):
+            var (identity, key): (String, SecretName?) = ("", nil)
+            if case .files(let move, let login) = task.source { (identity, key) = (move.identity, login) }
+            return .archive(
+                try withLogin(key, identity, resolve) {
+                    try Archiver.run(task, resolve: resolve, progress: progress, isCancelled: { false })
+                })
+        case .borg(let task):
+            return .borg(try BorgKeeper.run(task, resolve: resolve, progress: progress))
         }
+    }
+
+    /// While `body` runs, the login's private key lies where ssh looks for it.
+    private static func withLogin<T>(
+        _ key: SecretName?, _ path: String, _ resolve: (SecretName) throws -> Secret, _ body: () throws -> T
+    ) throws -> T {
+        if let key {
+            try DurableFile.makeDirectory(String(path.prefix(upTo: path.lastIndex(of: "/") ?? path.startIndex)))
+            try DurableFile.write(try resolve(key).revealBytes(), to: path)
+        }
+        defer { if key != nil { unlink(path) } }
+        return try body()
     }
 
     private static func readInput() throws -> [UInt8] {

@@ -13,6 +13,8 @@ enum DataJudge {
             case .redis(let report): judge(task, report, evidence)
             case .files(let report): judge(task, report, evidence)
             case .mysql(let report): judge(task, report, evidence)
+            case .archive(let report): judge(report, evidence)
+            case .borg(let report): judge(task, report, evidence)
             }
         result.output = .data(report)
         return result

@@ -41,6 +41,8 @@ extension SegmentPerformer {
             return try await watch(criteria, step)
         case .testAlert(let channels, let fresh):
             return await testAlert(channels, fresh)
+        case .drilled:
+            throw BasculeError(.protocolViolation, "\(step.title) is the controller's to do, not an agent's")
         }
     }
 

@@ -77,7 +77,7 @@ extension DataTask {
         switch self {
         case .postgres(let task): task.move.targetUser
         case .mysql(let task): task.move.targetUser
-        case .redis, .files: nil
+        case .redis, .files, .archive, .borg: nil
         }
     }
 }

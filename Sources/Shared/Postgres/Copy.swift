@@ -112,3 +112,31 @@ extension PGConnection {
         _ = drain()
     }
 }
+
+extension PGConnection {
+    /// Streams `COPY … TO STDOUT` to `write`, in chunks of about `chunk` bytes; `write` throws to stop. Throws
+    /// `CopyFailure`, or what `write` threw.
+    package func copyOut(
+        _ sql: String, chunk: Int = 256 * 1024, write: (UnsafeRawBufferPointer) throws -> Void
+    ) throws -> CopyCount {
+        do { try query(sql) } catch { throw CopyFailure(side: .source, error: error) }
+        var capacity = chunk * 2
+        var buffer = malloc(capacity)?.assumingMemoryBound(to: CChar.self)
+        defer { free(buffer) }
+        var total = CopyCount()
+        var end: Int32 = 0
+        repeat {
+            var rows: Int64 = 0
+            let used = cpq_copy_chunk(handle, &buffer, &capacity, chunk, &rows, &end, nil)
+            do { try write(UnsafeRawBufferPointer(start: buffer, count: used)) } catch {
+                abandonCopyOut()
+                throw error
+            }
+            total.rows += rows
+            total.bytes += Int64(used)
+        } while end == 0
+        if let error = drain() { throw CopyFailure(side: .source, error: error) }
+        guard end == 1 else { throw CopyFailure(side: .source, error: connectionError()) }
+        return total
+    }
+}

@@ -217,6 +217,7 @@ let everyKey = #"""
         minimumUsers: 5
         newWrites: reverse
       finalBackup: before
+      drill: waived
       approve: auto
       testAlert: 12h
       customers: {notice: 24h, from: a@shop.example, database: shop, query: "SELECT email FROM c", message: templates/b.conf}

@@ -23,6 +23,10 @@ extension Compilation {
                 for node in topology.nodes(with: .database) {
                     try packages(["libmariadb3", "tzdata"], on: node, origin: "\(origin) source \(name)")
                 }
+                // Its archive: mariadb-dump speaks to MySQL, too.
+                if migration.finalBackup != .off {
+                    for node in target { try packages(["mariadb-client"], on: node, origin: origin) }
+                }
             case .files(let source):
                 if let key = source.key { try note(key, .given) }
                 for node in topology.nodes(with: .app) {

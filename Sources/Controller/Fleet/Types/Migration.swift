@@ -3,7 +3,8 @@ import Foundation
 
 /// The way from the old world to this fleet.
 package struct Migration: Sendable, Equatable {
-    package enum FinalBackup: String, Sendable, Hashable, CaseIterable { case parallel, before }
+    package enum FinalBackup: String, Sendable, Hashable, CaseIterable { case parallel, before, off }
+    package enum Drill: String, Sendable, Hashable, CaseIterable { case required, waived }
     package enum Approval: String, Sendable, Hashable, CaseIterable { case manual, auto }
 
     package var edge: Edge?
@@ -13,6 +14,8 @@ package struct Migration: Sendable, Equatable {
     package var rollback = RollbackPolicy()
     /// Default parallel.
     package var finalBackup = FinalBackup.parallel
+    /// Whether the copy waits for backups that were restored once. Default required.
+    package var drill = Drill.required
     /// The go/no-go. Default manual.
     package var approve = Approval.manual
     package var customers: Customers?

@@ -11,7 +11,11 @@ extension Migration: Declared {
             .key("rollback", \.rollback, .object, "When to go back, and what it may cost"),
             .key(
                 "finalBackup", \.finalBackup, .choice(),
-                "The last backup of the fenced source: beside the sync, or before it"),
+                "Archives of the sources: a first one beside the copy, the last one of the fenced source beside the watch (parallel) or before the sync (before)"
+            ),
+            .key(
+                "drill", \.drill, .choice(),
+                "Whether nothing is copied before the declared backups were restored by a fresh bascule snapshot drill"),
             .key("approve", \.approve, .choice(), "Who answers the go/no-go"),
             .key("customers", \.customers, .object, "Whom to tell, and when"),
             .key(

@@ -14,8 +14,10 @@ struct FilesCommand {
     let program: String
     let arguments: [String]
     var isCancelled: () -> Bool = { false }
+    /// Added to its environment, `NAME=VALUE`; nothing secret.
+    var environment: [String] = []
 
-    /// Runs it; `take` gets its standard output as it comes. No input, and an environment of three variables.
+    /// Runs it; `take` gets its standard output as it comes. No input, and an environment of three variables and more.
     func run(_ take: ([UInt8]) throws -> Void) throws -> Ending {
         let output = try Pipe()
         let errors = try Pipe()
@@ -88,7 +90,8 @@ struct FilesCommand {
         posix_spawnattr_setflags(
             &attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
         let vector = Self.copies([program] + arguments)
-        let environment = Self.copies(["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "HOME=/nonexistent"])
+        let environment = Self.copies(
+            ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "HOME=/nonexistent"] + self.environment)
         defer { for pointer in vector + environment { free(pointer) } }
         var process: pid_t = 0
         let code = posix_spawnp(&process, program, &actions, &attributes, vector, environment)

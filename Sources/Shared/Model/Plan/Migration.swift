@@ -218,4 +218,6 @@ package enum MigrationTask: Hashable, Codable, Sendable {
     /// On the monitoring node: every channel of the administrator has taken a test alert within the last `fresh` seconds, or
     /// takes one now. Channels as Alertmanager calls them: `email`, `webhook`.
     case testAlert(channels: [String], fresh: Double)
+    /// The controller's own: the backups were restored by a drill whose evidence has not expired.
+    case drilled
 }
