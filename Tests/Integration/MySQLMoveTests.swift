@@ -1,4 +1,5 @@
 import BasculeModel
+import BasculeProviders
 import Foundation
 import Testing
 
