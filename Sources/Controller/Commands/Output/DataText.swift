@@ -13,6 +13,7 @@ enum DataText {
         case .files(let found):
             found.findings.contains { $0.weight == .refuse } || found.pathsDiffering > 0 ? .different : .fine
         case .mysql(let found): !found.refusals.isEmpty || !found.isEqual ? .different : .fine
+        case .archive, .borg: .fine
         }
     }
 
