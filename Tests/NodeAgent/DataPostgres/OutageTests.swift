@@ -38,11 +38,15 @@ extension AgainstServers {
             _ = try done(.copy(pair.move), pair)
             guard case .followed(let proof) = try done(.follow(.prove, pair.move), pair) else { throw Unexpected() }
             #expect(proof.isFollowing && proof.reloaded.isEmpty, "\(proof)")
-            // Writes between proof and fence, as many as half a minute brings.
+            // Writes between proof and fence, as many as half a minute brings; the agent keeps a follower running
+            // meanwhile, which rests while a task works on the database.
+            let keeper = try Mover(.follow(.keep, pair.move), secret: pair.url().reveal())
             Thread.sleep(forTimeInterval: 30)
             let beats = Beats(pair)
             defer { beats.stop() }
             Thread.sleep(forTimeInterval: 1)
+            keeper.kill()
+            _ = try keeper.report()
             guard case .captured(let fence) = try done(.fenceCapture(pair.move), pair) else { throw Unexpected() }
             _ = try done(.fenceAcquire(pair.move, fence), pair)
             _ = try done(.fenceProve(pair.move, fence), pair)
