@@ -28,3 +28,8 @@ extension ErrorCode {
     /// To do on the old server: the authority's questions must come to the new one.
     package static let forwardChallenges: ErrorCode = "todo-forward-challenges"
 }
+
+extension ErrorCode {
+    /// Fewer copies of the data than three in two places, one of them away.
+    package static let catalogueFewCopies: ErrorCode = "few-copies"
+}

@@ -16,6 +16,8 @@ package struct CompileContext: Sendable {
     package var archives: [AppName: SourceArchive]
     /// Where keys stand in the fleet file, by dotted path (`ParsedFleet.positions`).
     package var positions: [String: Place]
+    /// Pinned host keys by node, as `type base64`; nodes that were never reached are absent.
+    package var hostKeys: [NodeName: String] = [:]
     /// The declared migration's watch has ended well: what could not be taken back may begin (HSTS).
     package var watchEnded = false
     /// SHA-256: handed in, because the catalogue links no cryptography of its own.

@@ -33,6 +33,10 @@ package enum SecretPurpose: Sendable, Hashable {
     case generated(length: Int)
     /// Bascule makes an RSA key once: PKCS #8 in PEM.
     case generatedRSA(bits: Int)
+    /// Bascule makes an SSH key once: Ed25519, as OpenSSH keeps private keys.
+    case generatedSSH
+    /// The public line of such a key.
+    case publicSSH(of: SecretName)
 }
 
 /// An app's domains as one web node serves them.

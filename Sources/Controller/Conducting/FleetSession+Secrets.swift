@@ -27,6 +27,9 @@ extension FleetSession {
         welcomes[node]?.secretsTag = tag
     }
 
+    /// A node was told to forget some of what it holds: it is asked anew before the next time.
+    func secretsWereForgotten(on node: NodeName) { welcomes[node]?.secretsTag = nil }
+
     /// Whether a greeted agent has these secrets as they are now.
     func holdsSecrets(_ names: Set<SecretName>, _ node: NodeName, _ purposes: [SecretName: SecretPurpose]) throws
         -> Bool
@@ -57,9 +60,26 @@ extension FleetSession {
         switch purpose {
         case .generated(let length): return try store.generatedSecret(name, make: { RandomBytes.password(length) })
         case .generatedRSA(let bits): return try store.generatedSecret(name, make: { try RSAKey.make(bits: bits) })
+        case .generatedSSH: return try sshKey(name).secret
+        case .publicSSH(let of):
+            _ = try sshKey(of)
+            return try store.secret(name) ?? sshKey(of).publicLine
         case .given:
             throw BasculeError(.secretMissing, "the secret \(name) is not set", hint: "bascule secret set \(name)")
         }
+    }
+}
+
+extension FleetSession {
+    /// An SSH key, made and kept with its public line (`NAME.public`) where there is none.
+    nonisolated func sshKey(_ name: SecretName) throws -> (secret: Secret, publicLine: Secret) {
+        let half = SecretName("\(name).public")
+        if let secret = try store.secret(name), let line = try store.secret(half) { return (secret, line) }
+        let fresh = SSHKeyText(try SigningKeyPair(), comment: "bascule \(fleet.name)")
+        let line = Secret(fresh.publicLine)
+        try store.setSecret(half, line, origin: "generated")
+        try store.setSecret(name, fresh.privateKey, origin: "generated")
+        return (fresh.privateKey, line)
     }
 }
 

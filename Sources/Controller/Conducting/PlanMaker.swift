@@ -125,6 +125,7 @@ package struct PlanMaker: Sendable {
         var context = CompileContext(
             fleet: fleet, addresses: try await session.addresses(), memory: memory, cpus: cpus, releases: releases,
             archives: archives, positions: session.positions, digest: { Digest(of: $0) })
+        for node in session.usedNodes { context.hostKeys[node] = try await session.pins(node).first?.line }
         context.watchEnded = [.opened, .finished].contains(try session.store.migrationState())
         let compiled = try Catalogue.compile(context)
         for (digest, path) in compiled.uploads { blobs[digest] = .file(path: path) }

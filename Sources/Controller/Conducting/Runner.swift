@@ -269,7 +269,10 @@ package struct Runner: Sendable {
             serial: try session.store.next("serial"), steps: filled,
             onFailure: lease == nil ? .skipDependents : .compensate, lease: lease)
         Failpoint.hit("controller.before.submit")
-        return try await delivery.run(segment)
+        let outcome = try await delivery.run(segment)
+        let forgets = filled.contains { if case .migrate(.forgetSecrets) = $0.action { true } else { false } }
+        if forgets { await session.secretsWereForgotten(on: node) }
+        return outcome
     }
 
     /// What only the nodes know: the conductor's public key goes into the edge's step.

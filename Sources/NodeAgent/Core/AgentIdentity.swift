@@ -226,6 +226,8 @@ package final class AgentSecrets: Sendable {
             try DurableFile.save(
                 known.map { SealedSecret(name: $0.key, sealed: $0.value) }.sorted { $0.name < $1.name }, to: path)
         }
+        // What the controller gave is not all here any more: it must give it again.
+        try identity.set(secretsTag: "")
     }
 
     /// Opens one secret. Throws `secret-missing`.

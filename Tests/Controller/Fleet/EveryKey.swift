@@ -106,6 +106,13 @@ let everyKey = #"""
           rpo: 10m
           verify: weekly
           processes: 4
+        borg:
+          targets: [local, other]
+          paths: [/home]
+          exclude: ["sh:**/node_modules"]
+          dumps: [shop]
+          time: 04:15
+          keep: {daily: 14, weekly: 8, monthly: 12}
     apps:
       shop:
         source: {git: "https://git.example/shop.git", ref: v1.2}

@@ -44,6 +44,10 @@ enum BuiltInTemplates {
         case "app.service": PackageResources.app_service
         case "backup-archive-reload.conf": PackageResources.backup_archive_reload_conf
         case "backup-archive-restart.conf": PackageResources.backup_archive_restart_conf
+        case "backup-borg": PackageResources.backup_borg
+        case "backup-borg.service": PackageResources.backup_borg_service
+        case "backup-drill": PackageResources.backup_drill
+        case "backup-rclone.conf": PackageResources.backup_rclone_conf
         case "backup-pgbackrest.conf": PackageResources.backup_pgbackrest_conf
         case "backup-postgresql": PackageResources.backup_postgresql
         case "backup-postgresql-unit.conf": PackageResources.backup_postgresql_unit_conf

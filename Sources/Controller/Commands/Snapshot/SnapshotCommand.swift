@@ -17,7 +17,10 @@ struct SnapshotCommand: AsyncParsableCommand {
               bascule snapshot restore --to-time 2026-12-06T02:59:00Z --replace
               bascule snapshot restore --database shop --table public.orders
             """,
-        subcommands: [SnapshotList.self, SnapshotCreate.self, SnapshotRestore.self, SnapshotDiscard.self])
+        subcommands: [
+            SnapshotList.self, SnapshotCreate.self, SnapshotRestore.self, SnapshotDiscard.self, SnapshotArchives.self,
+            SnapshotFiles.self, SnapshotPrune.self, SnapshotDrill.self,
+        ])
 }
 
 /// `bascule snapshot list`

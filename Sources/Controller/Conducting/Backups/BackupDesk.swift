@@ -50,7 +50,14 @@ package struct BackupDesk: Sendable {
     package func ask<Answer: Decodable>(
         _ kind: BackupKind, on node: NodeName, _ words: [String], as type: Answer.Type
     ) async throws -> Answer {
-        guard case .text(let text) = try await session.link(node).ask(.askBackup(kind: kind.rawValue, words: words))
+        try await ask(kind.rawValue, on: node, words, as: type)
+    }
+
+    /// The same of any program of that kind.
+    func ask<Answer: Decodable>(
+        _ kind: String, on node: NodeName, _ words: [String], as type: Answer.Type
+    ) async throws -> Answer {
+        guard case .text(let text) = try await session.link(node).ask(.askBackup(kind: kind, words: words))
         else {
             throw BasculeError(.protocolViolation, "the agent answered something else than text")
         }

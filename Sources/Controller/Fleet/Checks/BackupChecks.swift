@@ -10,6 +10,7 @@ extension FleetChecks {
                 hint: "targets: {local: {path: /srv/backup}}, and a second one that survives the node")
         }
         targets(backup.postgresql.targets, "\(path).postgresql", backup)
+        if let borg = backup.borg { files(borg, backup, fleet) }
         for (name, target) in backup.targets.sorted(by: { $0.key < $1.key }) {
             let place = "\(path).targets.\(name)"
             switch target {
@@ -38,6 +39,27 @@ extension FleetChecks {
             dangling("target", name, at: value("\(path).targets.\(index)"), among: Array(backup.targets.keys))
         }
     }
+
+    private func files(_ borg: FileBackups, _ backup: Backup, _ fleet: Fleet) {
+        let path = "services.backup.borg"
+        targets(borg.targets, path, backup)
+        for (index, name) in borg.dumps.enumerated() { database(name, at: value("\(path).dumps.\(index)"), fleet) }
+        // What survives the node, and how long it takes until it can be read.
+        let away = backup.targets(of: borg.targets).filter { if case .folder = $0.target { false } else { true } }
+        let frozen = away.compactMap { name, target -> (name: String, wait: String)? in
+            guard case .s3(let bucket) = target else { return nil }
+            return Self.retrieval[bucket.s3.storageClass].map { (name, $0) }
+        }
+        guard let first = frozen.first, frozen.count == away.count else { return }
+        reader.error(
+            .fleetBadValue,
+            "the only copy that survives the node is frozen: it can be read \(first.wait) after it was asked for",
+            at: value("services.backup.targets.\(first.name).s3.storageClass"),
+            hint: "no restore ends within an hour then: GLACIER_IR is read at once, or add another target")
+    }
+
+    /// Storage classes that must be thawed, as Amazon tells their times (standard retrieval).
+    private static let retrieval = ["GLACIER": "3 to 5 hours", "DEEP_ARCHIVE": "12 hours"]
 
     private func bucket(_ bucket: BackupBucket.S3, _ path: String, _ fleet: Fleet) {
         if let bundle = bucket.caBundle {

@@ -9,6 +9,8 @@ package struct Backup: Sendable, Equatable {
     /// Where backups go, by a name of one's own.
     package var targets: [String: BackupTarget] = [:]
     package var postgresql = DatabaseBackups()
+    /// Files; nil where only databases are backed up.
+    package var borg: FileBackups?
     package init() {}
 
     /// The key's name in the vault.
@@ -119,6 +121,7 @@ extension Backup: Declared {
                 "targets", \.targets, .map(.backupTarget, { $0 }, .backupTarget), required: true,
                 "Where backups go, by names of your own"),
             .key("postgresql", \.postgresql, .object, "WAL and base backups of PostgreSQL"),
+            .key("borg", \.borg, .object, "Archives of files; without it only databases are backed up"),
         ]
     }
 }

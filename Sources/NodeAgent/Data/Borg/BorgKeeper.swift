@@ -57,11 +57,14 @@ package enum BorgKeeper {
         // With the data: an archive that cannot be read is none that may stay in another's place.
         _ = try tool.output(["check", "--verify-data"])
         progress(MoveProgress(subject: repository.location, phase: "prune", rows: Int64(names.count)))
-        _ = try tool.output(
-            [
-                "prune", "--keep-daily=\(keep.daily)", "--keep-weekly=\(keep.weekly)", "--keep-monthly=\(keep.monthly)",
-                "--keep-within=1d",
-            ])
+        // Each series by itself: a dump is no younger archive of the files.
+        for series in Set(report.archives.map { Self.series($0.name) }).sorted() {
+            _ = try tool.output(
+                [
+                    "prune", "--glob-archives=\(series)-????-??-??T??:??:??", "--keep-within=1d",
+                    "--keep-daily=\(keep.daily)", "--keep-weekly=\(keep.weekly)", "--keep-monthly=\(keep.monthly)",
+                ])
+        }
         _ = try tool.output(["compact"])
         let left = try tool.archives()
         let kept = Set(left.map(\.name))
@@ -72,6 +75,9 @@ package enum BorgKeeper {
         }
         return report
     }
+
+    /// An archive's name without its time, which is 20 characters with the dash before it.
+    static func series(_ name: String) -> String { String(name.dropLast(20)) }
 
     // MARK: restore
 

@@ -53,7 +53,7 @@ final class BorgTool {
         var out = [
             "BORG_BASE_DIR=\(directory)", "BORG_PASSCOMMAND=cat \(passphrase)", "BORG_REPO=\(repository.location)",
             "BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK=no", "BORG_RELOCATED_REPO_ACCESS_IS_OK=yes",
-            "BORG_EXIT_CODES=legacy",
+            "BORG_EXIT_CODES=legacy", "TZ=UTC",
         ]
         if repository.login != nil {
             out.append(
@@ -120,13 +120,13 @@ final class BorgTool {
         }
     }
 
-    /// `2026-11-22T02:30:00.000000`, the local time of the node that asks.
+    /// `2026-11-22T02:30:00.000000`, which Borg is told to tell in UTC.
     static func seconds(_ text: String) -> Double {
         let numbers = text.split { !$0.isNumber }.prefix(6).compactMap { Int32($0) }
         guard numbers.count == 6 else { return 0 }
         var parts = tm()
         (parts.tm_year, parts.tm_mon, parts.tm_mday) = (numbers[0] - 1900, numbers[1] - 1, numbers[2])
-        (parts.tm_hour, parts.tm_min, parts.tm_sec, parts.tm_isdst) = (numbers[3], numbers[4], numbers[5], -1)
-        return Double(mktime(&parts))
+        (parts.tm_hour, parts.tm_min, parts.tm_sec, parts.tm_isdst) = (numbers[3], numbers[4], numbers[5], 0)
+        return Double(timegm(&parts))
     }
 }

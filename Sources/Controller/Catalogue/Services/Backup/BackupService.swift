@@ -25,6 +25,7 @@ extension Compilation {
             }
         }
         try placePostgresBackup(service)
+        try placeBorgBackup(service)
     }
 
     /// What must have succeeded at some time, for the alert that says that it never has.

@@ -52,7 +52,9 @@ extension Compilation {
                 "hostKeys": .texts(hostKeys.map(\.file)),
                 "hostKeyAlgorithms": .text(hostKeys.map(\.algorithm).joined(separator: ",")),
                 "kex": .text(release(node).sshKeyExchanges.joined(separator: ",")),
-                "users": .text((["bascule"] + administrators + service.ssh.allow).uniqued().joined(separator: " ")),
+                "users": .text(
+                    (["bascule"] + administrators + service.ssh.allow + (vaults.contains(node) ? [Self.vaultUser] : []))
+                        .uniqued().joined(separator: " ")),
                 "rootLogin": .text(service.ssh.root ? "prohibit-password" : "no"),
                 "tunnels": .flag(service.ssh.tunnels && !administrators.isEmpty),
                 "administrators": .text(administrators.joined(separator: ",")),
