@@ -16,9 +16,9 @@ SOURCES := Package.swift Sources Tests
 TEST_FLAGS ?= --no-parallel
 CONTROLLER_FLAGS := -c release --static-swift-stdlib
 # Full RELRO; no exported symbols; no unwind tables (scripts/agent.ld, which needs lld); equal functions kept once.
-# Measured together: 18.6 MiB becomes 15.5.
+# Measured together: 18.6 MiB becomes 15.5. Functions of equal code are one (nothing compares their addresses).
 AGENT_FLAGS := -c release --static-swift-stdlib -Xswiftc -Osize -Xswiftc -use-ld=lld -Xlinker -z -Xlinker now \
-    -Xlinker --version-script=$(abspath scripts/agent.map) -Xlinker --icf=safe -Xlinker --gc-sections \
+    -Xlinker --version-script=$(abspath scripts/agent.map) -Xlinker --icf=all -Xlinker -O2 -Xlinker --gc-sections \
     -Xlinker --no-eh-frame-hdr -Xlinker $(abspath scripts/agent.ld)
 CONTROLLER := $(BUILD)/release/bascule
 AGENT := $(AGENT_BUILD)/release/bascule-agent
@@ -52,7 +52,7 @@ controller: build-deps
 agent: build-deps
 	swift build --scratch-path $(AGENT_BUILD) $(AGENT_FLAGS) --product bascule-agent
 	@mkdir -p $(DIST)/agents/$(ARCH)
-	@[ $(DIST)/bascule-agent -nt $(AGENT) ] || { strip -o $(DIST)/agent.new $(AGENT) && mv $(DIST)/agent.new $(DIST)/bascule-agent; }
+	@[ $(DIST)/bascule-agent -nt $(AGENT) ] || { strip -R .comment -o $(DIST)/agent.new $(AGENT) && mv $(DIST)/agent.new $(DIST)/bascule-agent; }
 	@ln -f $(DIST)/bascule-agent $(DIST)/agents/$(ARCH)/bascule-agent
 	@scripts/agent-size.sh $(DIST)/bascule-agent
 
