@@ -59,13 +59,13 @@ agent: build-deps
 .PHONY: test
 test: deps ## build, then every test: libraries, real servers, throwaway nodes (as root)
 	@$(MAKE) --no-print-directory --output-sync=target -j2 test-programs test-agents
-	BASCULE=$(abspath $(DIST))/bascule BASCULE_AGENTS=$(abspath $(DIST))/agents \
-	    BASCULE_TEST_AGENTS=$(abspath $(DIST))/test/agents \
+	BASCULE_AGENTS=$(abspath $(DIST))/agents BASCULE_TEST_AGENTS=$(abspath $(DIST))/test/agents \
 	    scripts/test.sh --scratch-path $(BUILD) $(TEST_FLAGS)
 
-# Two builds at once, each in a scratch directory of its own: one alone leaves a core idle half of the time.
+# Two builds at once, each in a scratch directory of its own: one alone leaves a core idle half of the time. The tests
+# run the controller's debug build, which has the failpoints.
 .PHONY: test-programs test-agents
-test-programs: controller
+test-programs: build-deps
 	swift build --scratch-path $(BUILD) --build-tests
 test-agents: agent test-agent
 

@@ -25,7 +25,10 @@ package enum LoginServices {
                 guard try UnitStatus.read([service])[service]?.isActive == true else { continue }
                 try Subprocess.require(["networkctl", "reload"], "reloading the network's configuration")
             case "netplan": try Subprocess.require(["netplan", "apply"], "applying netplan")
-            default: try Systemctl.run(["try-reload-or-restart", "--", service])
+            default:
+                try UnitRecord.rereading(service, context) {
+                    try Systemctl.run(["try-reload-or-restart", "--", service])
+                }
             }
         }
         // nftables' own file begins with emptying the whole rule set, ours included.

@@ -37,6 +37,18 @@ package struct UnitRecord: Codable, Hashable, Sendable {
         StateFile.load(path(unit, context), as: UnitRecord.self)
     }
 
+    /// Renews what is on record of a unit that reads its files anew for another reason than its own resource.
+    static func rereading(_ unit: String, _ context: NodeContext, _ read: () throws -> Void) throws {
+        let record = load(unit, context)
+        // Noted before: a change in between asks for another reload, never for too few.
+        let digests = try record.map { try digests($0.reload.keys.sorted(), context) }
+        try read()
+        guard let record, let digests, let status = try UnitStatus.read([unit])[unit],
+            status.invocation == record.invocation
+        else { return }
+        try UnitRecord(status, restart: record.restart, reload: digests).save(unit, context)
+    }
+
     func save(_ unit: String, _ context: NodeContext) throws { try StateFile.save(Self.path(unit, context), self) }
 
     /// The files' state now. A directory stands for its files; a missing path has a digest of its own.
