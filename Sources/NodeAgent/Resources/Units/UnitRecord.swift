@@ -41,12 +41,12 @@ package struct UnitRecord: Codable, Hashable, Sendable {
     static func rereading(_ unit: String, _ context: NodeContext, _ read: () throws -> Void) throws {
         let record = load(unit, context)
         // Noted before: a change in between asks for another reload, never for too few.
-        let digests = try record.map { try digests($0.reload.keys.sorted(), context) }
+        let seen = try record.map { try Self.digests($0.reload.keys.sorted(), context) }
         try read()
-        guard let record, let digests, let status = try UnitStatus.read([unit])[unit],
+        guard let record, let seen, let status = try UnitStatus.read([unit])[unit],
             status.invocation == record.invocation
         else { return }
-        try UnitRecord(status, restart: record.restart, reload: digests).save(unit, context)
+        try UnitRecord(status, restart: record.restart, reload: seen).save(unit, context)
     }
 
     func save(_ unit: String, _ context: NodeContext) throws { try StateFile.save(Self.path(unit, context), self) }
