@@ -3,8 +3,8 @@ import Glibc
 import Synchronization
 
 /// Gives memory back once nobody has asked for anything for a while; a connection alone, kept for the next command, asks
-/// for nothing. Three quarters of what is resident after an apply is
-/// the program's own code, read in by then; it stays in the kernel's cache and is mapped again where it is next run.
+/// for nothing. Three quarters of what is resident after an apply is the program's own code, read in by then; it stays in
+/// the kernel's cache and is mapped again where it is next run.
 final class IdleMemory: Sendable {
     private let begun = Atomic(0)
     private let seen = Mutex((begun: -1, ticks: 0))
@@ -48,7 +48,7 @@ final class IdleMemory: Sendable {
         return pages * Int(sysconf(Int32(_SC_PAGESIZE)))
     }
 
-    /// Only code, which nothing writes to: what is dropped is read again from its file as it was.
+    /// Only what nothing writes to: what is dropped is read again from its file as it was.
     private static func giveBack() -> Int {
         // The heap first: what the C library keeps free it gives back to the kernel.
         Heap.trim()
@@ -63,10 +63,13 @@ final class IdleMemory: Sendable {
         return bytes
     }
 
-    /// The addresses of a line of `/proc/self/maps` that is executable, not writable, and private from a file.
+    /// The addresses of a line of `/proc/self/maps` that is code from a file, or the beginning of a program: its headers,
+    /// relocations and tables before the code. What is read-only after the code was written to when it was relocated.
     static func code(in line: String) -> Range<UInt>? {
         let fields = line.split(separator: " ", omittingEmptySubsequences: true)
-        guard fields.count >= 6, fields[1] == "r-xp", fields[4] != "0", fields[5].hasPrefix("/") else { return nil }
+        guard fields.count >= 6, fields[4] != "0", fields[5].hasPrefix("/"),
+            fields[1] == "r-xp" || (fields[1] == "r--p" && fields[2].allSatisfy { $0 == "0" })
+        else { return nil }
         let ends = fields[0].split(separator: "-").compactMap { UInt($0, radix: 16) }
         guard ends.count == 2, ends[0] < ends[1] else { return nil }
         return ends[0]..<ends[1]
