@@ -85,6 +85,7 @@ extension OnNodes {
             #expect(written.status == 0, "\(written.all)")
             try await goesBackOnANoGo()
             try scene.fleet(Self.fleet(approve: "auto"))
+            try await goesBackAfterT0()
             let done = try await scene.bascule("apply", "--yes", deadline: .seconds(400))
             try #require(done.status == 0, "\(done.all)")
             #expect(try await target("SELECT count(*) FROM orders") == "5001")
@@ -96,14 +97,30 @@ extension OnNodes {
                 try await target("SELECT count(*) FROM users WHERE migration->>'migratedFrom' = 'mysql:legacy'")
                     == "500")
             // The counter goes on where the source's was.
+            // The fence has locked root, too.
             let counter = try await scene.shell(
                 "old",
-                "mariadb -N -e 'SELECT AUTO_INCREMENT FROM information_schema.TABLES WHERE TABLE_NAME = \"users\"'")
+                "mariadb -h 127.0.0.1 -umover -pmoves -N -e 'SELECT AUTO_INCREMENT FROM information_schema.TABLES WHERE TABLE_SCHEMA = \"shop\" AND TABLE_NAME = \"users\"'"
+            )
             let next = try await target("INSERT INTO users (email) VALUES ('N@x.y') RETURNING id")
             #expect(next.split(separator: "\n").first.map(String.init) == counter)
             let refused = try await app("INSERT INTO users (email) VALUES ('late@x.y')")
             #expect(refused.status != 0 && refused.all.contains("INSERT command denied"), "\(refused.all)")
             #expect(try await target("SELECT to_regnamespace('bascule') IS NULL") == "t")
+        }
+
+        /// What was written since is given up, and said so; the old shop takes writes again.
+        private func goesBackAfterT0() async throws {
+            let opened = try await scene.bascule("apply", "--yes", "--through", "watch", deadline: .seconds(400))
+            #expect(opened.status == 3, "\(opened.all)")
+            #expect(try await app("UPDATE users SET hash = 'y' WHERE id = 2").status != 0)
+            let asked = try await scene.bascule("rollback", "--yes", deadline: .seconds(120))
+            #expect(asked.status != 0 && asked.all.contains("rollback-loses"), "\(asked.all)")
+            let back = try await scene.bascule(
+                "rollback", "--yes", "--lose-new-writes", deadline: .seconds(120))
+            #expect(back.status == 0, "\(back.all)")
+            let written = try await app("UPDATE users SET hash = 'z' WHERE id = 2")
+            #expect(written.status == 0, "\(written.all)")
         }
 
         /// Unanswered means no: the old shop takes writes again.

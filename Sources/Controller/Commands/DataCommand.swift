@@ -26,8 +26,9 @@ struct DataCommand: AsyncParsableCommand {
               bascule data verify --json         both sides read and compared, for machines
               bascule data rehearse legacy       a MySQL source: all of a copy, compared, and taken back
               bascule data diff orders           the rows in which the table differs, side by side
+              bascule data forget                the move is given up: nothing of it stays at the sources
             """,
-        subcommands: [Check.self, Copy.self, Verify.self, Diff.self, Rehearse.self])
+        subcommands: [Check.self, Copy.self, Verify.self, Diff.self, Rehearse.self, Forget.self])
 
     /// What the four have in common.
     struct Common: ParsableArguments {
@@ -103,6 +104,22 @@ struct DataCommand: AsyncParsableCommand {
         @OptionGroup var common: Common
         @Argument(help: "MySQL sources by name; all if none is given.") var sources: [String] = []
         func run() async throws { try await common.run(.rehearse, sources: sources) }
+    }
+
+    struct Forget: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Give a move up for good: remove all that it made at the sources and its marks at the targets.",
+            discussion: """
+                Following ends; replication slots, publications, subscriptions, temporary roles and the movers' tables go, on
+                both sides, and the sources' credentials leave the node where no source is named. What was copied stays.
+                Run it before the migration leaves the fleet file. Before T0 only: after it, bascule apply finishes the
+                migration or bascule rollback goes back. A PostgreSQL source that cannot be reached is an error, as its
+                slots would keep WAL; one that is gone for good is passed over with follow: never.
+                Example: bascule data forget database
+                """)
+        @OptionGroup var common: Common
+        @Argument(help: "Sources by name; all if none is given.") var sources: [String] = []
+        func run() async throws { try await common.run(.forget, sources: sources) }
     }
 
     struct Diff: AsyncParsableCommand {

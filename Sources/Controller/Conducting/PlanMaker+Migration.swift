@@ -49,8 +49,8 @@ extension PlanMaker {
         let state = try session.store.migrationState()
         guard state == .before || !verb.changes else {
             throw BasculeError(
-                .migrationRefused, "the new system serves, or is about to: nothing is copied over it",
-                hint: "bascule data verify and diff change nothing")
+                .migrationRefused, "the new system serves, or is about to: nothing of its data is touched",
+                hint: "bascule data verify and diff change nothing; bascule apply or rollback ends the migration")
         }
         let (compiled, blobs) = try await compile()
         guard let planner = try MigrationPlanner(try await migrationContext(compiled)) else {

@@ -211,8 +211,13 @@ package struct Runner: Sendable {
         guard let conductor = planned.plan.migration?.conductor else {
             throw BasculeError(.defect, "a conducted phase without a conductor")
         }
+        // What is read whole under the fence takes as long as the copy found.
+        let whole = report.results.values.compactMap { result -> Double? in
+            if case .data(.mysql(let found))? = result.output { found.again?.last } else { nil }
+        }
         if let reason = WindowRule.refusal(
-            session.fleet.migration?.window, now: Date(), forecast: planned.plan.migration?.outageExpected ?? 0,
+            session.fleet.migration?.window, now: Date(),
+            forecast: whole.reduce(planned.plan.migration?.outageExpected ?? 0, +),
             rollback: planned.plan.migration?.rollbackExpected ?? 0)
         {
             report.outcome = .stopped

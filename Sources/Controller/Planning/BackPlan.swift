@@ -20,14 +20,26 @@ package struct BackPlan {
         }
     }
 
+    private var mysql: [(name: String, move: MySQLMove)] {
+        conducted.steps.compactMap { step in
+            guard case .migrate(.fence(.mysql(let task))) = step.action, task.verb == .fenceCapture else { return nil }
+            return (name(step, "-capture"), task.move)
+        }
+    }
+
     private func name(_ step: Step, _ end: String) -> String {
         String((step.id.rawValue.split(separator: "/").last ?? "").dropLast(end.count))
     }
 
     /// True where nothing that was written to a database after T0 is given up.
-    package var keepsNewWrites: Bool { !moves.isEmpty && moves.allSatisfy { $0.move.follow?.back == .replicate } }
+    package var keepsNewWrites: Bool { areAll { $0 == .replicate } }
     /// True where it is kept in a file.
-    package var journalsNewWrites: Bool { !moves.isEmpty && moves.allSatisfy { $0.move.follow?.back != nil } }
+    package var journalsNewWrites: Bool { areAll { $0 != nil } }
+
+    /// Nothing is carried back to MySQL.
+    private func areAll(_ test: (PostgresFollow.Back?) -> Bool) -> Bool {
+        !moves.isEmpty && mysql.isEmpty && moves.allSatisfy { test($0.move.follow?.back) }
+    }
 
     /// Seconds that the lease of the way back gives.
     package var budget: Double { conducted.lease?.seconds ?? 1800 }
@@ -95,6 +107,11 @@ package struct BackPlan {
             add(
                 .open, "\(name)-release", "give every writer of the old \(name) its rights back",
                 .migrate(.fence(.redis(.fenceRelease(move, .pause)))))
+        }
+        for (name, move) in mysql {
+            add(
+                .open, "\(name)-release", "give every writer of the old \(name) its rights back",
+                .migrate(.fence(.mysql(MySQLTask(.fenceRelease, move)))))
         }
         for step in conducted.steps {
             guard case .migrate(.switchDNS(let change)) = step.action, !change.from.isEmpty else { continue }

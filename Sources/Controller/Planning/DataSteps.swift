@@ -13,11 +13,13 @@ package enum DataVerb: Sendable {
     case diff(table: String, limit: Int)
     /// Does all of a copy with all data, compares it, and takes it back.
     case rehearse
+    /// Removes what the movers made on both sides, but not what they moved.
+    case forget
 
     /// Whether it writes at the target.
     package var changes: Bool {
         switch self {
-        case .copy, .catchUp: true
+        case .copy, .catchUp, .forget: true
         case .check, .verify, .diff, .rehearse: false
         }
     }
@@ -42,21 +44,22 @@ extension MigrationPlanner {
                 case .verify: .verify(move, source: nil)
                 case .diff(let table, let limit): .diff(move, table: table, limit: limit)
                 case .rehearse: nil
+                case .forget: .finish(move)
                 }
             if let task { tasks.append((name, .postgres(task))) }
         }
         for (name, move) in try mysqlMoves() {
-            let task: MySQLTask.Verb? =
+            let task =
                 switch verb {
-                case .check: .preflight
-                case .copy: .copy
-                case .catchUp: .sync
-                case .verify: .verify
-                case .rehearse: .rehearse
-                // What differs is in the report of a comparison, by key and column.
-                case .diff: nil
+                case .check: MySQLTask(.preflight, move)
+                case .copy: MySQLTask(.copy, move)
+                case .catchUp: MySQLTask(.sync, move)
+                case .verify: MySQLTask(.verify, move)
+                case .rehearse: MySQLTask(.rehearse, move)
+                case .diff(let table, let limit): MySQLTask(.diff, move, table: table, limit: limit)
+                case .forget: MySQLTask(.finish, move)
                 }
-            if let task { tasks.append((name, .mysql(MySQLTask(task, move)))) }
+            tasks.append((name, .mysql(task)))
         }
         for (name, move) in try redisMoves() {
             switch verb {
@@ -64,6 +67,7 @@ extension MigrationPlanner {
             case .copy: tasks.append((name, .redis(.copy(move))))
             case .catchUp: tasks.append((name, .redis(.sync(move))))
             case .verify: tasks.append((name, .redis(.verify(move))))
+            case .forget: tasks.append((name, .redis(.finish(move))))
             case .diff, .rehearse: break
             }
         }
@@ -73,6 +77,7 @@ extension MigrationPlanner {
             case .copy: tasks.append((name, .files(.copy(move), key: key)))
             case .catchUp: tasks.append((name, .files(.sync(move, thorough: false), key: key)))
             case .verify: tasks.append((name, .files(.verify(move), key: key)))
+            case .forget: tasks.append((name, .files(.finish(move), key: key)))
             case .diff, .rehearse: break
             }
         }
@@ -81,7 +86,8 @@ extension MigrationPlanner {
             throw BasculeError(
                 .invalidInput,
                 chosen.isEmpty
-                    ? "there is no PostgreSQL source to compare" : "the fleet has several PostgreSQL sources",
+                    ? "there is no database among the sources to compare"
+                    : "the fleet has several databases as sources",
                 hint: chosen.isEmpty ? nil : "say which with --source: \(chosen.map(\.name).joined(separator: ", "))")
         }
         guard !chosen.isEmpty else {
@@ -89,11 +95,34 @@ extension MigrationPlanner {
                 .migrationRefused, "the fleet has no source of data that can be asked for this",
                 hint: "declare it under migration.sources; only MySQL sources are rehearsed")
         }
-        return chosen.map { name, task in
+        func step(_ name: String, _ action: StepAction, after: [StepID] = []) -> Step {
             Step(
                 id: StepID("data/\(verb.word)/\(name)"), phase: .copy, node: conductor, title: "\(verb.word) \(name)",
-                action: .data(task), reversal: .reversible(seconds: 0), estimate: 1)
+                action: action, requires: after, reversal: .reversible(seconds: 0), estimate: 1)
         }
+        guard case .forget = verb else { return chosen.map { step($0.name, .data($0.task)) } }
+        var steps: [Step] = []
+        for (name, task) in chosen {
+            // A step of its own, which fails where the source cannot be asked: a slot there would keep WAL for ever.
+            var ended: [StepID] = []
+            if case .postgres(.finish(let move)) = task, move.follow?.mode != .never {
+                steps.append(step("following/\(name)", .data(.postgres(.follow(.end, move)))))
+                ended = [steps[steps.count - 1].id]
+            }
+            steps.append(step(name, .data(task), after: ended))
+        }
+        if names.isEmpty {
+            steps.append(step("credentials", .migrate(.forgetSecrets(try credentials())), after: steps.map(\.id)))
+        }
+        return steps
+    }
+
+    /// Of every source, by name.
+    func credentials() throws -> [SecretName] {
+        let mysql = try mysqlMoves().flatMap { [$0.move.source] + ($0.move.fence.map { [$0] } ?? []) }
+        return Set(
+            try postgresMoves().map(\.1.source) + mysql + redisMoves().map(\.1.source) + filesMoves().compactMap(\.key)
+        ).sorted()
     }
 }
 
@@ -107,6 +136,7 @@ extension DataVerb {
         case .verify: "verify"
         case .diff: "diff"
         case .rehearse: "rehearse"
+        case .forget: "forget"
         }
     }
 }

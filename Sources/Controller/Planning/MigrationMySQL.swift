@@ -91,7 +91,9 @@ extension MigrationPlanner {
         var earlier: [String: StepID] = [:]
         return moves.map { name, move in
             let synced = add(
-                .sync, name, "read \(name) again and replace what changed", .data(.mysql(MySQLTask(.sync, move))),
+                .sync, name,
+                "read all of \(name) again and replace what changed: the write outage grows with its size",
+                .data(.mysql(MySQLTask(.sync, move))),
                 requires: last + before(move, postgres) { "migration/sync/\($0)" }
                     + (earlier[move.targetDatabase].map { [$0] } ?? []), estimate: 3)
             earlier[move.targetDatabase] = synced

@@ -170,18 +170,16 @@ package struct MigrationPlanner {
         try conducted(domains, edge, dns, postgres, redis, files, gates, archives)
         for (name, move) in postgres {
             _ = add(
-                .finish, "\(name)-tables", "remove the mover's tables", .data(.postgres(.finish(move))), estimate: 0.3)
+                .finish, "\(name)-tables", "remove the mover's tables; the way back ends",
+                .data(.postgres(.finish(move))), estimate: 0.3)
         }
         for (name, move) in redis {
             _ = add(.finish, "\(name)-keys", "remove the mover's keys", .data(.redis(.finish(move))), estimate: 0.2)
         }
         addMySQLFinish(mysql)
-        let credentials = Set(
-            postgres.map(\.1.source) + mysql.flatMap { [$0.move.source] + ($0.move.fence.map { [$0] } ?? []) }
-                + redis.map(\.1.source) + files.compactMap(\.key))
         _ = add(
             .finish, "credentials", "purge the sources' credentials from \(conductor)",
-            .migrate(.forgetSecrets(credentials.sorted())),
+            .migrate(.forgetSecrets(try credentials())),
             // What is left at a source is removed with them.
             requires: steps.filter { $0.phase == .finish }.map(\.id), estimate: 0.1)
     }
@@ -351,10 +349,11 @@ package struct MigrationPlanner {
     /// What becomes of what was written after T0 if it goes back then.
     private var newWrites: String {
         let elsewhere = migration.sources.values.contains { if case .postgres = $0 { false } else { true } }
-        let rest = elsewhere ? "; keys and files written after T0 stay on the new side" : ""
+        let rest = elsewhere ? "; rows of MySQL, keys and files written after T0 stay on the new side" : ""
         return switch migration.rollback.newWrites {
         case .reverse?: "are carried back by bascule rollback until finish (reverse replication)\(rest)"
-        case .journal?: "are kept as SQL statements on the node; bascule rollback says in which file\(rest)"
+        case .journal?:
+            "are kept as SQL statements on the node; bascule rollback, open until finish, says in which file\(rest)"
         case .loss?: "would be lost by a rollback, as declared"
         case nil: "would be lost by a rollback: it asks; newWrites: reverse or journal keeps them"
         }

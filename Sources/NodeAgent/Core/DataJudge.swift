@@ -84,7 +84,10 @@ enum DataJudge {
                     hint: "take the named rights away by hand, or stop who holds them; then apply again", [said])
             }
             return StepResult(.done, said.value, evidence: [said])
-        case .released: return StepResult(.done, "every right given back")
+        case .released(let fence):
+            let missing = fence.findings.map { "\($0.object) (\($0.message))" }.joined(separator: "; ")
+            return StepResult(
+                .done, missing.isEmpty ? "every right given back" : "given back what could be; by hand: \(missing)")
         case .finished: return StepResult(.done, "the mover's own tables removed")
         case .compared(let table):
             return StepResult(

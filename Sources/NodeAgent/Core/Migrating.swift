@@ -80,7 +80,8 @@ extension SegmentPerformer {
             guard let fence = redisFence(step) else { return absent }
             return try await self.move(.redis(.fenceRelease(move, fence)), step)
         case .mysql(let mysql) where [.fenceAcquire, .fenceProve, .fenceRelease].contains(mysql.verb):
-            guard case .data(.mysql(let report))? = earlier(step, "-capture"), let fence = report.fence else {
+            guard case .data(.mysql(let report))? = earlier(step, "-capture") ?? saved(step), let fence = report.fence
+            else {
                 return absent
             }
             return try await self.move(.mysql(MySQLTask(mysql.verb, mysql.move, fence: fence)), step)

@@ -18,12 +18,15 @@ extension DataJudge {
             return failed(
                 .preflightRefused, all, hint: "\(first.hint) Or accept: [\(first.code)] for the source", [proof])
         case .copy, .sync:
+            let again = report.again.map { seconds in
+                "; read again under the fence in \(seconds.map(\.durationText).joined(separator: " to "))"
+            }
             let proof = evidence(
                 mysql.verb == .copy ? "MySQL copied" : "MySQL caught up",
-                "\(report.rows.grouped) rows in \(report.tables.count) tables, \(report.bytes.bytesText)", nil, true,
-                Double(report.rows), "rows")
+                "\(report.rows.grouped) rows in \(report.tables.count) tables, \(report.bytes.bytesText)\(again ?? "")",
+                nil, true, Double(report.rows), "rows")
             return StepResult(.done, proof.value, evidence: [proof])
-        case .rehearse, .verify, .validate: return compared(report, evidence)
+        case .rehearse, .verify, .validate, .diff: return compared(report, evidence)
         case .fenceCapture:
             return StepResult(.done, "\(report.fence?.accounts.count ?? 0) accounts with rights to write noted")
         case .fenceAcquire: return StepResult(.done, "\(report.sessionsEnded) sessions were ended")

@@ -27,6 +27,18 @@ import Testing
         #expect(failure?.code == .invalidInput)
     }
 
+    @Test func whatIsGivenUpLeavesNothingAtTheSource() throws {
+        let all = try steps(.forget)
+        #expect(
+            all.map(\.id) == [
+                "data/forget/following/database", "data/forget/database", "data/forget/cache", "data/forget/uploads",
+                "data/forget/credentials",
+            ])
+        #expect(all[1].requires == [all[0].id], "a source that cannot be asked keeps its marks")
+        #expect(all[4].requires == all.prefix(4).map(\.id))
+        #expect(try steps(.forget, ["cache"]).map(\.id) == ["data/forget/cache"], "others' credentials stay")
+    }
+
     @Test func anUnknownSourceIsNamed() {
         let failure = #expect(throws: BasculeError.self) { try steps(.check, ["databse"]) }
         #expect(failure?.message.contains("databse") == true)

@@ -53,6 +53,22 @@ extension MySQLToPostgres {
                     == ["id=4711 [\"a\"]", "id=7 [\"b\"]", "id=8 [\"b\"]"])
             let columns = check.tables.first?.columns.filter { $0.source != $0.target }.map(\.column)
             #expect(columns == ["a", "b"])
+            try target.query("DELETE FROM t WHERE id = 9")
+            try target.query("INSERT INTO t VALUES (9999, 1, NULL)")
+            let shown = try MySQLMover.run(
+                MySQLTask(.diff, crossing.move, table: "public.t", limit: 4),
+                resolve: { _ in crossing.source.url("flipped") })
+            #expect(!shown.isEqual && shown.differenceCount == 5)
+            let lines = shown.spots.map { spot in
+                "\(spot.key) \(spot.cells.map { $0.joined(separator: "|") }.joined(separator: ", "))"
+            }
+            #expect(lines.count == 4)
+            let (changed, extra) = (
+                "id=4711 a|'9422'|'9423'",
+                "id=9999 id|‹no row›|'9999', a|‹no row›|'1', b|‹no row›|NULL"
+            )
+            #expect(Set(lines).isSuperset(of: [changed, extra]), "\(lines)")
+            #expect(crossing.refusal(.diff)?.code == .invalidInput)
         }
 
         @Test func aCopyThatIsStoppedLeavesNothingAndRunsAgain() throws {

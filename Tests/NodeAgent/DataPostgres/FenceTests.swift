@@ -160,6 +160,38 @@ extension AgainstServers {
             #expect(failure?.code == "fence-failed")
         }
 
+        /// The migration's role owns the shop, but did not make the member of a role that may write everywhere.
+        @Test func aMembershipThatTheFenceCannotTakeKeepsNothingElseFenced() throws {
+            let pair = try Pair(
+                "noadmin",
+                """
+                CREATE TABLE orders (id int PRIMARY KEY, note text); ALTER TABLE orders OWNER TO shop;
+                GRANT INSERT ON orders TO app; GRANT pg_write_all_data TO reader;
+                """)
+            let admin = try pair.source.connect("noadmin")
+            defer { _ = try? admin.query("REVOKE pg_write_all_data FROM reader") }
+            guard case .preflight(let told) = try pair.run(.preflight(pair.move), as: "shop"),
+                case .captured(let fence) = try pair.run(.fenceCapture(pair.move), as: "shop"),
+                case .fenced(let taken) = try pair.run(.fenceAcquire(pair.move, fence), as: "shop")
+            else { throw Unexpected() }
+            #expect(
+                told.findings.contains {
+                    $0.code == "fence-needs-admin" && $0.object.hasSuffix("in pg_write_all_data")
+                },
+                "\(told.findings)")
+            #expect(taken.findings.contains { $0.code == "fence-incomplete" }, "\(taken.findings)")
+            guard case .proved(let proof) = try pair.run(.fenceProve(pair.move, fence), as: "shop") else {
+                throw Unexpected()
+            }
+            #expect(!proof.holds && proof.holes.contains { $0.hasPrefix("reader may INSERT") }, "\(proof)")
+            guard case .released(let released) = try pair.run(.fenceRelease(pair.move, fence), as: "shop") else {
+                throw Unexpected()
+            }
+            #expect(released.findings.isEmpty, "\(released.findings)")
+            let app = try pair.source.connect("noadmin", as: "app")
+            try app.query("INSERT INTO orders VALUES (1, 'sells again')")
+        }
+
         private static func failure(_ body: () throws -> Void) -> PGError? {
             do {
                 try body()

@@ -3,6 +3,7 @@ import BasculeModel
 /// Reports of a MySQL move for people. Every text from a database is escaped.
 extension DataText {
     static func mysql(_ found: MySQLReport) -> [String] {
+        if found.tables.isEmpty, found.findings.isEmpty { return ["done in \(found.seconds.durationText)"] }
         let columns = found.tables.reduce(0) { $0 + $1.columns.count }
         let isCompared = found.tables.contains { $0.targetRows != nil }
         let amount = "\(found.rows.grouped) rows in \(found.tables.count) tables"
@@ -13,6 +14,9 @@ extension DataText {
             ]
         } else {
             lines = ["\(amount), \(found.bytes.bytesText) in \(found.seconds.durationText)"]
+        }
+        if let again = found.again {
+            lines.append("under the fence it is all read again: \(again.map(\.durationText).joined(separator: " to "))")
         }
         if !found.snapshot.isEmpty { lines.append("source: \(found.snapshot)") }
         lines += found.findings.flatMap { item in

@@ -106,6 +106,7 @@ struct PlanView {
                 "the migration is conducted by \(migration.conductor) from freeze to watch: write outage about \(migration.outageExpected.durationText), rollback before T0 about \(migration.rollbackExpected.durationText) (budget \(migration.rollbackBudget.durationText))"
             )
             out.append("after T0, new writes \(migration.newWrites)")
+            out.append("a way back after T0 is open until finish; bascule apply --through watch stops before it")
         }
         return out
     }

@@ -88,6 +88,8 @@ struct MyCopy {
         if isDryRun {
             try MyVerify(sides: sides).compare(plan, ledger: ledger, source: source, target: loader, into: &report)
         } else {
+            ledger.seconds = report.tables.reduce(0) { $0 + $1.seconds }
+            report.again = ledger.again
             try ledger.write(loader, sides.move.name)
             if !plan.isMapped { try Ledger.set(loader, "mysql/\(sides.move.name)/made", "yes") }
         }
@@ -97,6 +99,7 @@ struct MyCopy {
     private func done(_ prepared: MyPreflight.Prepared, _ ledger: MyLedger) -> MySQLReport {
         var report = MySQLReport()
         report.findings = prepared.plan.findings
+        report.again = ledger.again
         report.tables = prepared.plan.tables.map { MySQLTableReport(table: $0.source.name, target: $0.quoted) }
         return report
     }

@@ -7,8 +7,9 @@ import BasculePostgres
 struct MyVerify {
     let sides: MySides
 
-    /// With `fromSync` the source's sums are those that sync took under the fence.
-    func run(fromSync: Bool) throws -> MySQLReport {
+    /// With `fromSync` the source's sums are those that sync took under the fence. With `only` one table is compared, and
+    /// `limit` rows that differ are shown.
+    func run(fromSync: Bool, only: String? = nil, limit: Int = 0) throws -> MySQLReport {
         let target = try sides.target.admin()
         let source = try sides.snapshot()
         let prepared = try MyPreflight(sides: sides, source: source, target: target).run()
@@ -18,13 +19,27 @@ struct MyVerify {
         try target.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         defer { _ = try? target.query("ROLLBACK") }
         let known = fromSync ? prepared.ledger.flatMap { $0.isFenced ? $0 : nil } : nil
-        try compare(prepared.plan, ledger: known, source: source, target: target, into: &report)
+        var plan = prepared.plan
+        if let only { plan.tables = [try find(only, plan.tables)] }
+        try compare(plan, ledger: known, source: source, target: target, limit: limit, into: &report)
         return report
+    }
+
+    private func find(_ name: String, _ tables: [MyTablePlan]) throws -> MyTablePlan {
+        if let table = tables.first(where: { [$0.source.name, $0.quoted].contains(name) })
+            ?? tables.first(where: { [$0.name, "\(sides.move.schema).\($0.name)"].contains(name) })
+        {
+            return table
+        }
+        throw BasculeError(
+            .invalidInput, "The source has no table \(name) that is moved",
+            hint: "It has: \(tables.prefix(20).map(\.source.name).joined(separator: ", ")).")
     }
 
     /// Counts, checksums of every column, the rows that differ, and rows side by side.
     func compare(
-        _ plan: MyPlan, ledger: MyLedger?, source: MyConnection, target: PGConnection, into report: inout MySQLReport
+        _ plan: MyPlan, ledger: MyLedger?, source: MyConnection, target: PGConnection, limit: Int = 0,
+        into report: inout MySQLReport
     ) throws {
         report.tables = []
         let present = Set(
@@ -57,7 +72,7 @@ struct MyVerify {
                             column: table.columns[$0].name, source: one.texts[$0], target: other.texts[$0])
                     }, seconds: MoveClock.now() - started))
             if one.columns != other.columns || one.rows != other.rows {
-                try differences(scan, one.differing(other), source, target, &report)
+                try differences(scan, one.differing(other), source, target, limit, &report)
             }
             try MySpots(sides: sides, scan: scan).look(source, target, &report)
         }
@@ -65,41 +80,75 @@ struct MyVerify {
 
     /// Reads both sides once more, and keeps the rows of the buckets that differ.
     private func differences(
-        _ scan: MyScan, _ buckets: Set<Int>, _ source: MyConnection, _ target: PGConnection,
+        _ scan: MyScan, _ buckets: Set<Int>, _ source: MyConnection, _ target: PGConnection, _ limit: Int,
         _ report: inout MySQLReport
     ) throws {
         var rows: [UInt128: (key: String, cells: [UInt128], count: Int)] = [:]
-        var found: [(key: String, kind: String, columns: [String])] = []
-        let limit = 2_000_000
+        var found: [(key: String, kind: String, columns: [String], hash: UInt128)] = []
+        let (most, shown) = (2_000_000, max(100, limit))
         var refusals = MyRefusals()
         _ = try scan.source(
             source, refusals: &refusals,
             watch: { _, summer, key in
-                guard buckets.contains(summer.bucket), rows.count < limit else { return }
+                guard buckets.contains(summer.bucket), rows.count < most else { return }
                 rows[summer.keyHash, default: (key(), summer.cells, 0)].count += 1
             })
         var count: Int64 = 0
-        func add(_ key: String, _ kind: String, _ columns: [String]) {
+        func add(_ key: String, _ kind: String, _ columns: [String], _ hash: UInt128) {
             count += 1
-            if found.count < 100 { found.append((key, kind, columns)) }
+            if found.count < shown { found.append((key, kind, columns, hash)) }
         }
         _ = try scan.target(
             target,
             watch: { _, summer, key in
                 guard buckets.contains(summer.bucket) else { return }
-                guard let row = rows[summer.keyHash], row.count > 0 else { return add(key(), "extra", []) }
+                guard let row = rows[summer.keyHash], row.count > 0 else {
+                    return add(key(), "extra", [], summer.keyHash)
+                }
                 rows[summer.keyHash]?.count -= 1
                 guard row.cells != summer.cells else { return }
                 let columns = scan.plan.columns.indices.filter { row.cells[$0] != summer.cells[$0] }
-                add(row.key, "changed", columns.map { scan.plan.columns[$0].name })
+                add(row.key, "changed", columns.map { scan.plan.columns[$0].name }, summer.keyHash)
             })
-        for row in rows.values.sorted(by: { $0.key < $1.key }) where row.count > 0 {
-            for _ in 0..<row.count { add(row.key, "missing", []) }
+        for (hash, row) in rows.sorted(by: { $0.value.key < $1.value.key }) where row.count > 0 {
+            for _ in 0..<row.count { add(row.key, "missing", [], hash) }
         }
         report.differenceCount += max(1, count)
         report.differences += found.map {
             MySQLDifference(table: scan.plan.source.name, key: $0.key, kind: $0.kind, columns: $0.columns)
         }
+        guard limit > 0 else { return }
+        // Read once more, so that no more rows than are shown are ever held.
+        let wanted = Set(found.prefix(limit).map(\.hash))
+        let left = try values(scan, wanted) { _ = try scan.source(source, refusals: &refusals, watch: $0) }
+        let right = try values(scan, wanted) { _ = try scan.target(target, watch: $0) }
+        report.spots += found.prefix(limit).map { item in
+            let (one, other) = (left[item.hash], right[item.hash])
+            let cells = scan.plan.columns.enumerated().compactMap { index, column -> [String]? in
+                guard item.kind != "changed" || one?[index] != other?[index] else { return nil }
+                return [column.name, Self.shown(one, index, column.name), Self.shown(other, index, column.name)]
+            }
+            return MySQLSpot(table: scan.plan.source.name, key: item.key, cells: cells, isEqual: false)
+        }
+    }
+
+    private static func shown(_ row: [[UInt8]?]?, _ index: Int, _ column: String) -> String {
+        guard let row else { return "‹no row›" }
+        return MySpots.isSecretive(column) && row[index] != nil ? "‹masked›" : MySpots.text(row[index])
+    }
+
+    /// The rows with these keys, in canonical form.
+    private func values(
+        _ scan: MyScan, _ wanted: Set<UInt128>, _ read: (@escaping MyRowWatcher) throws -> Void
+    ) throws -> [UInt128: [[UInt8]?]] {
+        var rows: [UInt128: [[UInt8]?]] = [:]
+        try read { row, summer, _ in
+            guard wanted.contains(summer.keyHash) else { return }
+            rows[summer.keyHash] = scan.plan.columns.indices.map {
+                row.isNull($0) ? nil : Array(row.bytes[row.cell($0)])
+            }
+        }
+        return rows
     }
 }
 
@@ -110,6 +159,11 @@ struct MySpots {
 
     /// Names of columns whose values are nobody's to see.
     private static let secretive = ["password", "passwd", "secret", "token", "hash", "salt", "apikey", "api_key"]
+
+    static func isSecretive(_ column: String) -> Bool {
+        let name = column.lowercased()
+        return secretive.contains { name.contains($0) }
+    }
 
     func look(_ source: MyConnection, _ target: PGConnection, _ report: inout MySQLReport) throws {
         let plan = scan.plan
@@ -185,8 +239,7 @@ struct MySpots {
                 form = out
             }
             if form != canon[index] { isEqual = false }
-            let name = column.name.lowercased()
-            if Self.secretive.contains(where: { name.contains($0) }) {
+            if Self.isSecretive(column.name) {
                 return [column.name, "‹masked›", form == canon[index] ? "‹equal›" : "‹different›"]
             }
             return [column.name, Self.text(shown[index]), Self.text(stored[index])]
@@ -194,5 +247,5 @@ struct MySpots {
         return MySQLSpot(table: plan.source.name, key: key, cells: cells, isEqual: isEqual)
     }
 
-    private static func text(_ bytes: [UInt8]?) -> String { bytes.map { MyText.shown($0) } ?? "NULL" }
+    static func text(_ bytes: [UInt8]?) -> String { bytes.map { MyText.shown($0) } ?? "NULL" }
 }

@@ -100,17 +100,27 @@ struct FenceAcquire {
     private func attempt(
         _ source: PGConnection, _ object: String, _ findings: inout [PostgresFinding], _ body: () throws -> Void
     ) throws {
-        try source.query("SAVEPOINT one")
+        guard let said = try source.attempt(body) else { return }
+        findings.append(
+            PostgresFinding(
+                "fence-incomplete", .refuse, object, "The fence could not take it: \(said)",
+                hint: "Use a role that owns it, or a superuser, for the migration."))
+    }
+}
+
+extension PGConnection {
+    /// Something that may be beyond our rights, inside a transaction: undone by itself where it fails.
+    /// - Returns: what the server said against it; nil where it was done.
+    func attempt(_ body: () throws -> Void) throws -> String? {
+        try query("SAVEPOINT one")
         do {
             try body()
-            try source.query("RELEASE SAVEPOINT one")
+            try query("RELEASE SAVEPOINT one")
+            return nil
         } catch let error as PGError {
             guard !error.isConnection else { throw error }
-            try source.query("ROLLBACK TO SAVEPOINT one")
-            findings.append(
-                PostgresFinding(
-                    "fence-incomplete", .refuse, object, "The fence could not take it: \(error.message)",
-                    hint: "Use a role that owns it, or a superuser, for the migration."))
+            try query("ROLLBACK TO SAVEPOINT one")
+            return error.message
         }
     }
 }

@@ -24,25 +24,30 @@ struct FenceCapture {
                     name: row[0] ?? "", canLogin: row[1] == "t", isSuperuser: row[2] == "t",
                     readOnlyDefault: try Self.settings(source, role: row[0] ?? "")["default_transaction_read_only"])
             }
-            let memberships = try source.query(
-                """
-                SELECT r.rolname, m.rolname, CASE WHEN $2::int4 >= 16 THEN g.rolname ELSE '' END,
-                    bool_or(a.admin_option)
-                FROM pg_auth_members a JOIN pg_roles r ON r.oid = a.roleid JOIN pg_roles m ON m.oid = a.member
-                    LEFT JOIN pg_roles g ON g.oid = a.grantor
-                WHERE r.rolname = ANY ($1::text[]) GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
-                """, [PGQuote.array(Self.writers), "\(source.majorVersion)"]
-            ).rows.map { row in
-                PostgresFencedMembership(
-                    role: row[0] ?? "", member: row[1] ?? "", grantor: row[2] ?? "", admin: row[3] == "t")
-            }
             var generator = SystemRandomNumberGenerator()
             return PostgresFence(
                 id: String(generator.next() as UInt64, radix: 36), database: database,
-                objects: try FenceRights(source: source).read(), roles: roles, memberships: memberships,
+                objects: try FenceRights(source: source).read(), roles: roles,
+                memberships: try Self.memberships(source),
                 readOnlyDefault: try Self.settings(source, role: nil)["default_transaction_read_only"])
         } catch let error as PGError {
             throw error.basculeError("capturing the rights of the source", at: .thing(source.place))
+        }
+    }
+
+    /// Memberships of the roles that may write everywhere.
+    static func memberships(_ source: PGConnection) throws(PGError) -> [PostgresFencedMembership] {
+        try source.query(
+            """
+            SELECT r.rolname, m.rolname, CASE WHEN $2::int4 >= 16 THEN g.rolname ELSE '' END,
+                bool_or(a.admin_option)
+            FROM pg_auth_members a JOIN pg_roles r ON r.oid = a.roleid JOIN pg_roles m ON m.oid = a.member
+                LEFT JOIN pg_roles g ON g.oid = a.grantor
+            WHERE r.rolname = ANY ($1::text[]) GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+            """, [PGQuote.array(Self.writers), "\(source.majorVersion)"]
+        ).rows.map { row in
+            PostgresFencedMembership(
+                role: row[0] ?? "", member: row[1] ?? "", grantor: row[2] ?? "", admin: row[3] == "t")
         }
     }
 

@@ -15,8 +15,8 @@ struct FenceRelease {
                     .fenceFailed, "The source is fenced by somebody else", at: .thing(source.place),
                     cause: "fence \(other)", hint: "Release that fence with its own captured rights.")
             }
-            try source.transaction { try restore(source) }
-            let findings = try compare(source)
+            let kept = try source.transaction { try restore(source) }
+            let findings = try kept + compare(source)
             return PostgresFenceReport(
                 drained: 0, terminated: 0, findings: findings, seconds: MoveClock.now() - start)
         } catch let error as PGError {
@@ -24,7 +24,9 @@ struct FenceRelease {
         }
     }
 
-    private func restore(_ source: PGConnection) throws {
+    /// What cannot be given back is named, and keeps nothing else from coming back.
+    private func restore(_ source: PGConnection) throws -> [PostgresFinding] {
+        var findings: [PostgresFinding] = []
         let database = PGQuote.identifier(fence.database)
         let now = Dictionary(
             try FenceRights(source: source).read().map { ($0.identity, $0) }, uniquingKeysWith: { one, _ in one })
@@ -34,13 +36,20 @@ struct FenceRelease {
             guard let present = now[object.identity] ?? (vanishes ? object.emptied : nil) else { continue }
             let missing = Set(object.rights).subtracting(present.rights)
             for right in object.inOrderOfGranting where missing.contains(right) {
-                try grant(object, right, source)
+                // The comparison afterwards names the object.
+                _ = try source.attempt { try grant(object, right, source) }
             }
         }
-        for membership in fence.memberships {
+        // One that the fence had no right to take is there still, and asking for it again would be refused, too.
+        let held = Set(try FenceCapture.memberships(source))
+        for membership in fence.memberships where !held.contains(membership) {
             let admin = membership.admin ? " WITH ADMIN OPTION" : ""
-            try source.query(
-                "GRANT \(membership.role) TO \(PGQuote.identifier(membership.member))\(admin)\(membership.by)")
+            let sql = "GRANT \(membership.role) TO \(PGQuote.identifier(membership.member))\(admin)\(membership.by)"
+            guard let said = try source.attempt({ try source.query(sql) }) else { continue }
+            findings.append(
+                PostgresFinding(
+                    "right-not-restored", .warn, "membership of \(membership.member) in \(membership.role)", said,
+                    hint: "Run by hand: \(sql)"))
         }
         for role in fence.roles where role.isSuperuser {
             guard try !source.query("SELECT FROM pg_roles WHERE rolname = $1", [role.name]).isEmpty else { continue }
@@ -55,6 +64,7 @@ struct FenceRelease {
         if settings[FenceCapture.marker] != nil {
             try source.query("ALTER DATABASE \(database) RESET \(FenceCapture.marker)")
         }
+        return findings
     }
 
     private static func set(_ alter: String, _ value: String?) -> String {

@@ -87,6 +87,18 @@ struct PreflightSource {
                     AND n.nspname = ANY ($1::text[]) AND NOT pg_has_role(c.relowner, 'USAGE') AND \(free)
                 """)
             + ask.run(
+                "fence-needs-admin", .warn,
+                "A member of a role that may write everywhere, which the role of the connection string could not end",
+                hint: "REVOKE it beforehand, or GRANT the role WITH ADMIN OPTION to the migration's role.",
+                """
+                SELECT quote_ident(m.rolname) || ' in ' || r.rolname FROM pg_auth_members a
+                    JOIN pg_roles r ON r.oid = a.roleid JOIN pg_roles m ON m.oid = a.member
+                    JOIN pg_roles me ON me.rolname = session_user
+                WHERE r.rolname = ANY (\(PGQuote.literal(PGQuote.array(FenceCapture.writers)))::text[]) AND NOT m.rolsuper
+                    AND NOT me.rolsuper AND NOT pg_has_role(r.oid, 'MEMBER WITH ADMIN OPTION')
+                    AND NOT (me.rolcreaterole AND current_setting('server_version_num')::int < 160000)
+                """)
+            + ask.run(
                 "prepared-transaction", .warn, "A prepared transaction could write after the fence",
                 hint: "COMMIT PREPARED or ROLLBACK PREPARED it before the freeze.",
                 "SELECT gid FROM pg_prepared_xacts WHERE database = current_database()")

@@ -100,12 +100,19 @@ package struct MySQLTask: Hashable, Codable, Sendable {
         case fenceCapture, fenceAcquire, fenceProve, fenceRelease
         /// Drops what the mover keeps in the target.
         case finish
+        /// Compares one table and shows the rows that differ. Changes neither side.
+        case diff
     }
     package var verb: Verb
     package var move: MySQLMove
     package var fence: MySQLFence?
-    package init(_ verb: Verb, _ move: MySQLMove, fence: MySQLFence? = nil) {
-        (self.verb, self.move, self.fence) = (verb, move, fence)
+    /// Of `diff`: the table by its source's or its target's name, and how many rows are shown.
+    package var table: String?
+    package var limit: Int?
+    package init(
+        _ verb: Verb, _ move: MySQLMove, fence: MySQLFence? = nil, table: String? = nil, limit: Int? = nil
+    ) {
+        (self.verb, self.move, self.fence, self.table, self.limit) = (verb, move, fence, table, limit)
     }
 }
 

@@ -17,6 +17,9 @@ package struct MySQLReport: Hashable, Codable, Sendable {
     package var holes: [String] = []
     package var sessionsEnded = 0
     package var seconds = 0.0
+    /// Of a copy: seconds that the second pass and the comparison will need under the fence, at this copy's pace, where
+    /// no table has changed by then, and where every one has.
+    package var again: [Double]?
 
     package init() {}
 
