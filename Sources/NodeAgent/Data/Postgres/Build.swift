@@ -4,8 +4,19 @@ import Synchronization
 
 /// Runs what a plan builds, and small tools of the copy.
 enum Build {
-    static func run(_ target: PGConnection, _ statement: BuildPlan.Statement) throws {
-        do { try target.query(statement.sql) } catch {
+    /// With `workers`, how many processes of the server may help. Where other sessions keep the cores busy, helpers only
+    /// cost: an index built by three processes takes up to 30 % more of the processor.
+    static func run(_ target: PGConnection, _ statement: BuildPlan.Statement, workers: Int? = nil) throws {
+        do {
+            if let workers {
+                try target.query(
+                    """
+                    SELECT set_config('max_parallel_maintenance_workers', $1, false),
+                        set_config('max_parallel_workers_per_gather', $1, false)
+                    """, ["\(workers)"])
+            }
+            try target.query(statement.sql)
+        } catch {
             throw error.basculeError(
                 "building on the copied rows", at: .thing(statement.name),
                 hint: error.state.hasPrefix("23")
@@ -22,7 +33,7 @@ enum Build {
         try pool.run(threads: min(sides.move.parallelism, statements.count)) { number in
             let target = try sides.loading(as: login)
             pool.register(number, [target.canceller])
-            return { statement in try Build.run(target, statement) }
+            return { statement in try Build.run(target, statement, workers: pool.spare) }
         }
     }
 

@@ -50,7 +50,9 @@ struct BuildPlan: Sendable {
             let alter =
                 "ALTER TABLE \(only)\(constraint.tableName) ADD CONSTRAINT \(PGQuote.identifier(constraint.name)) "
             if constraint.type == "f" {
-                addForeignKey(constraint, name: name, alter: alter, existing: existing)
+                addForeignKey(
+                    constraint, name: name, alter: alter, existing: existing,
+                    weight: tables[constraint.table]?.bytes ?? 0)
                 continue
             }
             if existing.constraints[name] != nil { continue }
@@ -71,13 +73,13 @@ struct BuildPlan: Sendable {
     }
 
     private mutating func addForeignKey(
-        _ constraint: PGConstraint, name: String, alter: String, existing: ExistingObjects
+        _ constraint: PGConstraint, name: String, alter: String, existing: ExistingObjects, weight: Int64
     ) {
         let endsUnchecked = constraint.definition.hasSuffix(" NOT VALID")
         let validate = Statement(
             name: name,
             sql: "ALTER TABLE \(constraint.tableName) VALIDATE CONSTRAINT \(PGQuote.identifier(constraint.name))",
-            weight: 0)
+            weight: weight)
         switch existing.constraints[name] {
         case .some(true): return
         case .some(false): if !endsUnchecked { validations.append(validate) }

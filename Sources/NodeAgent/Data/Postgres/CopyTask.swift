@@ -126,7 +126,7 @@ struct CopyTask: Sendable {
                     for (priority, job) in state.afterLoad(oid) { pool.add(job, priority: priority) }
                 case .index(let oid, let statement):
                     progress(MoveProgress(subject: statement.name, phase: "index"))
-                    try Build.run(target, statement)
+                    try Build.run(target, statement, workers: pool.spare)
                     if state.indexDone(oid) { pool.add(.close(oid), priority: first / 2) }
                 case .close(let oid):
                     for statement in plan.closing[oid] ?? [] { try Build.run(target, statement) }

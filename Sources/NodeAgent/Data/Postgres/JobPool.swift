@@ -39,6 +39,9 @@ final class JobPool<Job: Sendable>: @unchecked Sendable {
     /// True when the work should stop: cancelled, or another job failed.
     var shouldStop: Bool { locked { failure != nil } || isCancelled() }
 
+    /// How many threads have nothing to do, and nothing waiting for them: cores that a job may have besides its own.
+    var spare: Int { locked { max(0, threads - running - waiting.count) } }
+
     /// Registers what stops the statements of one thread.
     func register(_ thread: Int, _ cancellers: [PGCanceller]) { locked { self.cancellers[thread] = cancellers } }
 

@@ -18,6 +18,7 @@ struct RedisComparison {
     let countsExtras: Bool
     /// 128 bits a key: pages may repeat keys, and what is not in here at the target is extra. 32 bytes a key of memory.
     private var seen: Set<UInt128> = []
+    private var dumps = Dumps()
     private(set) var keysRead = 0
     private(set) var keysEqual = 0
     private(set) var keysExpired = 0
@@ -48,8 +49,7 @@ struct RedisComparison {
     mutating func extras(_ page: [[UInt8]]) throws -> [RedisMismatch] {
         let unknown = page.filter { !seen.contains(Self.fingerprint($0)) }
         guard !unknown.isEmpty else { return [] }
-        let left = try session.source().states(of: unknown, sizes: false)
-        let right = try session.target().states(of: unknown, sizes: false)
+        let (left, right) = try session.states(of: unknown)
         var out: [RedisMismatch] = []
         var late: [[UInt8]] = []
         var sum: UInt128 = 0
@@ -75,8 +75,7 @@ struct RedisComparison {
     }
 
     private mutating func compareUnseen(_ keys: [[UInt8]]) throws -> [RedisMismatch] {
-        let left = try session.source().states(of: keys, sizes: false)
-        let right = try session.target().states(of: keys, sizes: true)
+        let (left, right) = try session.states(of: keys)
         var out: [RedisMismatch] = []
         var pairs: [Pair] = []
         for (key, (source, target)) in zip(keys, zip(left, right)) {
@@ -124,9 +123,9 @@ struct RedisComparison {
         var batch: [Pair] = []
         var bytes = 0
         for pair in pairs {
-            guard left.isSmall(pair.target) else {
-                try session.checkCancelled()
-                try judge(pair, digest(pair.source, left), digest(pair.target, right), &out)
+            guard left.isSmall(pair.target) || dumps.areWorthwhile && pair.target.size ?? .max <= session.move.partBytes
+            else {
+                try compareParts(pair, left, right, &out)
                 continue
             }
             batch.append(pair)
@@ -139,13 +138,59 @@ struct RedisComparison {
         try settle(batch, left, right, &out)
     }
 
+    private mutating func compareParts(
+        _ pair: Pair, _ left: RedisKeyReader, _ right: RedisKeyReader, _ out: inout [RedisMismatch]
+    ) throws {
+        try session.checkCancelled()
+        try judge(pair, digest(pair.source, left), digest(pair.target, right), &out)
+    }
+
     private mutating func settle(
         _ batch: [Pair], _ left: RedisKeyReader, _ right: RedisKeyReader, _ out: inout [RedisMismatch]
     ) throws {
-        guard !batch.isEmpty else { return }
-        let sources = try digests(batch.map(\.source), left)
-        let targets = try digests(batch.map(\.target), right)
-        for (pair, digests) in zip(batch, zip(sources, targets)) { try judge(pair, digests.0, digests.1, &out) }
+        var small: [Pair] = []
+        for pair in try compareDumps(batch, &out) {
+            if left.isSmall(pair.target) { small.append(pair) } else { try compareParts(pair, left, right, &out) }
+        }
+        guard !small.isEmpty else { return }
+        let commands = small.map { RedisKeyReader.whole($0.source) }
+        let (sources, targets) = try session.both(commands, commands)
+        for (pair, replies) in zip(small, zip(sources, targets)) {
+            try judge(pair, digest(pair.source, left, replies.0), digest(pair.target, right, replies.1), &out)
+        }
+    }
+
+    /// Whether keys are worth comparing by their payloads first.
+    private struct Dumps {
+        var tried = 0
+        var equal = 0
+        var areRefused = false
+        /// Other versions, and other settings, write equal values differently; that shows soon.
+        var areWorthwhile: Bool { !areRefused && (tried < 2000 || equal * 2 > tried) }
+    }
+
+    /// Equal payloads are equal values, whatever is in them. Returns the pairs that must be compared by their values:
+    /// these may be equal too.
+    private mutating func compareDumps(_ batch: [Pair], _ out: inout [RedisMismatch]) throws -> [Pair] {
+        guard dumps.areWorthwhile, !batch.isEmpty else { return batch }
+        let commands = batch.map { RedisCommand("DUMP").with($0.source.key) }
+        let (sources, targets) = try session.both(commands, commands)
+        var left: [Pair] = []
+        for (pair, replies) in zip(batch, zip(sources, targets)) {
+            if replies.0.refusalText != nil || replies.1.refusalText != nil { dumps.areRefused = true }
+            dumps.tried += 1
+            // The last ten bytes are the version and a checksum.
+            guard case .bulk(let payload) = replies.0, case .bulk(let other) = replies.1, payload.count > 10,
+                payload.dropLast(10) == other.dropLast(10)
+            else {
+                left.append(pair)
+                continue
+            }
+            dumps.equal += 1
+            let digest = RedisValueDigest.head(SHA256.hash(pair.source.key + [0] + payload.dropLast(10)))
+            try judge(pair, digest, digest, &out)
+        }
+        return left
     }
 
     private mutating func judge(
@@ -185,14 +230,11 @@ struct RedisComparison {
         state.expiry.map { $0 <= RedisClock.now() + session.move.expiryTolerance } ?? false
     }
 
-    private func digests(_ states: [RedisKeyState], _ reader: RedisKeyReader) throws -> [UInt128?] {
-        let parts = try reader.readSmall(states)
-        return zip(states, parts).map { state, part in
-            guard let part else { return nil }
-            var digest = RedisValueDigest(pages: false)
-            digest.take(part)
-            return digest.finish(state)
-        }
+    private func digest(_ state: RedisKeyState, _ reader: RedisKeyReader, _ reply: RedisValue) throws -> UInt128? {
+        guard let part = try reader.part(state, reply) else { return nil }
+        var digest = RedisValueDigest(pages: false)
+        digest.take(part)
+        return digest.finish(state)
     }
 
     private func digest(_ state: RedisKeyState, _ reader: RedisKeyReader) throws -> UInt128? {

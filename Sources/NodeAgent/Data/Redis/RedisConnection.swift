@@ -60,19 +60,33 @@ package final class RedisConnection {
     }
 
     /// Sends the commands together and returns as many replies, error replies among them as values.
-    package func send(_ commands: [RedisCommand]) throws -> [RedisValue] {
-        guard !commands.isEmpty else { return [] }
-        pace?.wait(for: commands.count)
+    package func send(_ commands: [RedisCommand]) throws -> [RedisValue] { try collect(post(commands)) }
+
+    /// Sends the commands together; their replies must be collected before anything else is sent.
+    func post(_ commands: [RedisCommand]) throws -> Posted {
         let deadline = Deadline.after(reader.limits.timeout)
+        guard !commands.isEmpty else { return Posted(count: 0, deadline: deadline) }
+        pace?.wait(for: commands.count)
         commandsSent += commands.count
         var out: [UInt8] = []
         out.reserveCapacity(commands.reduce(0) { $0 + $1.size + 16 * ($1.arguments.count + 1) })
         for command in commands { command.encode(into: &out) }
         try out.withUnsafeBytes { try stream.write($0, deadline: deadline) }
+        return Posted(count: commands.count, deadline: deadline)
+    }
+
+    /// The replies to what was posted.
+    func collect(_ posted: Posted) throws -> [RedisValue] {
         var replies: [RedisValue] = []
-        replies.reserveCapacity(commands.count)
-        for _ in commands { replies.append(try reader.next(from: stream, deadline: deadline)) }
+        replies.reserveCapacity(posted.count)
+        for _ in 0..<posted.count { replies.append(try reader.next(from: stream, deadline: posted.deadline)) }
         return replies
+    }
+
+    /// Commands whose replies are still to come.
+    struct Posted {
+        let count: Int
+        let deadline: Deadline
     }
 
     /// The reply of one command, an error reply as a value.

@@ -19,19 +19,22 @@ struct RedisKeyReader {
 
     /// The whole values of small keys, nil for those that vanished or changed their type meanwhile.
     func readSmall(_ states: [RedisKeyState]) throws -> [RedisPart?] {
-        let replies = try connection.send(states.map(Self.whole))
-        return try zip(states, replies).map { state, reply in
-            if let text = reply.refusalText {
-                if text.hasPrefix("WRONGTYPE") { return nil }
-                throw refusal(text, to: Self.whole(state).name, at: server.peer)
-            }
-            if case .string = state.type { return reply.bytes.map { .bytes($0) } }
-            guard let items = reply.strings else { throw connection.unexpected(Self.whole(state).name) }
-            return items.isEmpty ? nil : Self.part(state.type, items)
-        }
+        try zip(states, connection.send(states.map(Self.whole))).map(part)
     }
 
-    private static func whole(_ state: RedisKeyState) -> RedisCommand {
+    /// The value that a reply to `whole` holds; nil where the key vanished or changed its type meanwhile.
+    func part(_ state: RedisKeyState, _ reply: RedisValue) throws -> RedisPart? {
+        if let text = reply.refusalText {
+            if text.hasPrefix("WRONGTYPE") { return nil }
+            throw refusal(text, to: Self.whole(state).name, at: server.peer)
+        }
+        if case .string = state.type { return reply.bytes.map { .bytes($0) } }
+        guard let items = reply.strings else { throw connection.unexpected(Self.whole(state).name) }
+        return items.isEmpty ? nil : Self.part(state.type, items)
+    }
+
+    /// What asks for a whole value.
+    static func whole(_ state: RedisKeyState) -> RedisCommand {
         switch state.type {
         case .hash: RedisCommand("HGETALL").with(state.key)
         case .list: RedisCommand("LRANGE").with(state.key).with(words: "0", "-1")

@@ -135,9 +135,19 @@ struct RedisReplyReader {
     }
 
     private func integer(_ bytes: ArraySlice<UInt8>, _ stream: any ByteStream) throws -> Int64 {
-        guard let value = Int64(String(decoding: bytes, as: UTF8.self)) else {
-            throw violation("a number that is none", stream)
+        var value: Int64 = 0
+        let isNegative = bytes.first == UInt8(ascii: "-")
+        let digits = isNegative || bytes.first == UInt8(ascii: "+") ? bytes.dropFirst() : bytes
+        for byte in digits {
+            let digit = byte &- UInt8(ascii: "0")
+            let (tens, isOver) = value.multipliedReportingOverflow(by: 10)
+            let (next, isTooMuch) =
+                isNegative
+                ? tens.subtractingReportingOverflow(Int64(digit)) : tens.addingReportingOverflow(Int64(digit))
+            guard digit < 10, !isOver, !isTooMuch else { throw violation("a number that is none", stream) }
+            value = next
         }
+        guard !digits.isEmpty else { throw violation("a number that is none", stream) }
         return value
     }
 

@@ -43,21 +43,39 @@ final class RedisServer {
 
     /// What the server says about each key, nil for those that are not there (any more).
     func states(of keys: [[UInt8]], sizes: Bool) throws -> [RedisKeyState?] {
+        while true {
+            let asked = RedisClock.now()
+            let replies = try connection.send(questions(keys, sizes: sizes))
+            if let states = try states(of: keys, sizes: sizes, replies, asked: asked) { return states }
+        }
+    }
+
+    /// The commands that ask for the states of keys.
+    func questions(_ keys: [[UInt8]], sizes: Bool) -> [RedisCommand] {
+        let expiry = RedisCommand(missing.contains("PEXPIRETIME") ? "PTTL" : "PEXPIRETIME")
+        let memory = sizes && !missing.contains("MEMORY") ? RedisCommand("MEMORY", "USAGE") : nil
+        let type = RedisCommand("TYPE")
+        var commands: [RedisCommand] = []
+        commands.reserveCapacity(keys.count * 3)
+        for key in keys {
+            commands.append(type.with(key))
+            commands.append(expiry.with(key))
+            if let memory { commands.append(memory.with(key)) }
+        }
+        return commands
+    }
+
+    /// The states that the replies to `questions` tell; nil where these must be put again, in other words.
+    func states(
+        of keys: [[UInt8]], sizes: Bool, _ replies: [RedisValue], asked: Int64
+    ) throws -> [RedisKeyState?]? {
         guard !keys.isEmpty else { return [] }
         let absolute = !missing.contains("PEXPIRETIME")
         let memory = sizes && !missing.contains("MEMORY")
-        var commands: [RedisCommand] = []
-        for key in keys {
-            commands.append(RedisCommand("TYPE").with(key))
-            commands.append(RedisCommand(absolute ? "PEXPIRETIME" : "PTTL").with(key))
-            if memory { commands.append(RedisCommand("MEMORY", "USAGE").with(key)) }
-        }
-        let asked = RedisClock.now()
-        let replies = try connection.send(commands)
         let width = memory ? 3 : 2
         if absolute, let text = replies[1].refusalText {
             try learn(text, "PEXPIRETIME")
-            return try states(of: keys, sizes: sizes)
+            return nil
         }
         if memory, replies[2].refusalText != nil { missing.insert("MEMORY") }
         var out: [RedisKeyState?] = []

@@ -55,6 +55,26 @@ final class RedisSession {
         return server
     }
 
+    /// Asks both sides at the same time: while one answers, the other works.
+    func both(
+        _ left: [RedisCommand], _ right: [RedisCommand]
+    ) throws -> (source: [RedisValue], target: [RedisValue]) {
+        let (source, target) = (try source().connection, try target().connection)
+        let (first, second) = (try source.post(left), try target.post(right))
+        return (try source.collect(first), try target.collect(second))
+    }
+
+    /// What both sides say about each key; sizes are the target's.
+    func states(of keys: [[UInt8]]) throws -> (source: [RedisKeyState?], target: [RedisKeyState?]) {
+        let (source, target) = (try source(), try target())
+        let asked = RedisClock.now()
+        let (left, right) = try both(source.questions(keys, sizes: false), target.questions(keys, sizes: true))
+        return (
+            try source.states(of: keys, sizes: false, left, asked: asked) ?? source.states(of: keys, sizes: false),
+            try target.states(of: keys, sizes: true, right, asked: asked) ?? target.states(of: keys, sizes: true)
+        )
+    }
+
     /// A new connection to the source, with the login that may fence.
     func fenceConnection() throws -> RedisConnection { try connect(fenceAddress, pace: nil, limits: RedisLimits()) }
 
