@@ -171,7 +171,11 @@ extension Compilation {
             CommandSpec(
                 "backup-borg-first", command: ["systemctl", "start", "--no-block", "\(unit).service"],
                 unless: [program, "has-begun"]))
-        try add(first, on: node, requires: [job.id(on: node), there.id(on: node)], origin: origin)
+        // What it dumps has to be there first.
+        let dumped = (single(.database) == node ? fleet.services.backup?.borg?.dumps ?? [] : []).map {
+            ResourceID(node: node, kind: ResourceKind.postgresDatabase.rawValue, name: $0.rawValue)
+        }
+        try add(first, on: node, requires: [job.id(on: node), there.id(on: node)] + dumped, origin: origin)
         // Borg's index takes about 100 bytes a chunk of 2 MiB, its chunker and Python the rest: measured 70 MiB at 4 GB.
         reserve(128 << 20, for: "backup-borg", on: node, why: "Borg's index at 40 GB, and Python: 128 MiB")
     }
