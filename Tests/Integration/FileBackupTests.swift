@@ -44,6 +44,12 @@ extension OnNodes {
             try await scene.startAnew()
             try await scene.converge(Self.fleet(images.0, images.1))
             try await archived()
+            try await scene.shell(
+                "vps1",
+                """
+                cd /; runuser -u postgres -- psql -qd shop -c 'CREATE TABLE t AS SELECT generate_series(1, 500) AS n'
+                systemctl start bascule-backup-borg.service
+                """)
             let again = try await scene.bascule("apply", "--yes")
             #expect(again.status == 0 && again.text.contains("Nothing to do"), "\(again.all)")
             let safe = try await scene.run(
@@ -80,6 +86,7 @@ extension OnNodes {
         private func attack() async throws {
             let segments = "find /srv/bascule-backup/borg/vps1/data -type f | wc -l"
             let before = try await scene.shell("vault", segments)
+            let moment = try await scene.shell("vault", "sleep 1; date +%s; sleep 1")
             try await scene.shell(
                 "vps1",
                 """

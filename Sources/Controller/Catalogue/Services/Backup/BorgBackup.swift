@@ -169,7 +169,7 @@ extension Compilation {
         try add(timer, on: node, requires: [job.id(on: node), there.id(on: node)], origin: origin)
         let first = Resource.command(
             CommandSpec(
-                "backup-borg-first", command: ["systemctl", "start", "--no-block", "\(unit).service"],
+                "backup-borg-first", command: [program, "begin"],
                 unless: [program, "has-begun"]))
         // What it dumps has to be there first.
         let dumped = (single(.database) == node ? fleet.services.backup?.borg?.dumps ?? [] : []).map {
