@@ -66,7 +66,12 @@ extension OnNodes {
             // Lost: the server killed, its files gone.
             try await scene.shell(
                 "a",
-                "systemctl kill -s KILL postgresql@*; sleep 1; rm -rf /var/lib/postgresql/*/main/base /var/lib/postgresql/*/main/global"
+                """
+                systemctl kill -s KILL postgresql@*; sleep 1
+                # The agent may be starting it again meanwhile.
+                for i in 1 2 3 4 5; do rm -rf /var/lib/postgresql/*/main/base /var/lib/postgresql/*/main/global && exit; sleep 1; done
+                exit 1
+                """
             )
             let restored = try await scene.bascule(
                 "snapshot", "restore", "--to-time", moment, "--replace", "--other-cluster", "--yes")

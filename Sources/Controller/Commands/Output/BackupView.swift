@@ -7,6 +7,12 @@ enum BackupView {
         for target in state.targets {
             let verified = target.verified.map { "verified \(HistoryCommand.time($0))" } ?? "never verified"
             let name = "PostgreSQL on \(node) → \(text(target.name)) (\(text(target.place)))"
+            if let labels = target.labels {
+                let time = target.copied.map { "has everything as of \(HistoryCommand.time($0))" } ?? "has nothing yet"
+                Terminal.say("\(name): a copy of \(labels.count) base backups and their WAL, \(time)")
+                if let error = target.error { Terminal.say("  \(Terminal.paint("trouble: \(text(error))", .red))") }
+                continue
+            }
             Terminal.say(
                 "\(name): \(target.backups.count) base backups, \(verified)\(target.running ? ", one is being made" : "")"
             )

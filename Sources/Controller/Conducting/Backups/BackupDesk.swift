@@ -73,7 +73,17 @@ package struct BackupDesk: Sendable {
         _ kind: BackupKind, on node: NodeName, id: String, title: String, command: [String], unless: [String],
         seconds: Double, timeout: Int, phase: Phase = .install
     ) async throws -> Planned {
-        let program = Catalogue.backupProgram(kind.rawValue)
+        try await plan(
+            kind.rawValue, on: node, id: id, title: title, command: command, unless: unless, seconds: seconds,
+            timeout: timeout, phase: phase)
+    }
+
+    /// The same of any program of that kind.
+    func plan(
+        _ kind: String, on node: NodeName, id: String, title: String, command: [String], unless: [String],
+        seconds: Double, timeout: Int, phase: Phase = .install
+    ) async throws -> Planned {
+        let program = Catalogue.backupProgram(kind)
         let spec = CommandSpec(
             "backup-\(id)", command: [program] + command, unless: [program] + unless, timeout: timeout)
         let desired = DesiredResource(.command(spec), on: node, origin: "snapshot")

@@ -30,6 +30,22 @@ package struct PostgresBackupState: Codable, Sendable {
         package var system: String?
         package var backups: [Backup]
         package var wal: [WAL]
+        /// Seconds since 1970: when a copy on another node was last known to have everything.
+        package var copied: Double?
+        /// Base backups that such a copy has.
+        package var labels: [String]?
+    }
+
+    /// The rows of a drill: how many were written, and when the last one was.
+    package struct Canary: Codable, Sendable {
+        package var rows: Int
+        package var last: Double
+    }
+
+    /// A copy that was brought here.
+    package struct Fetched: Codable, Sendable {
+        package var seconds: Double
+        package var bytes: Int
     }
 
     package struct Point: Codable, Sendable {
@@ -56,6 +72,8 @@ package struct PostgresBackupState: Codable, Sendable {
     package var checksums: Bool?
     /// Why the server says nothing.
     package var server: String?
+    package var canary: Canary?
+    package var fetched: Fetched?
 }
 
 /// What a restore would do: the program's `forecast`.

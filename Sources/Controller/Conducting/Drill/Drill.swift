@@ -39,7 +39,12 @@ package struct Drill: Sendable {
         var databases: [String: Database]
         var amcheck: String?
         var checksums: String?
+        var canary: Restored?
+        var controls: [BackupControl]?
     }
+
+    /// Subject, value, threshold, whether it passed, and as a number.
+    typealias Say = (String, String, String?, Bool, Double?, String?) -> Void
 
     /// Runs the drill. A damage that is found is evidence that did not pass; only what kept the drill from being run is
     /// thrown. The record is in the store when this returns.
@@ -62,9 +67,12 @@ package struct Drill: Sendable {
         do {
             let record = try await run(drill, place, remote)
             await end(drill)
+            await endCanary(on: place.node)
+            await leaveMetric(record, on: place.node)
             return record
         } catch {
             await end(drill)
+            await endCanary(on: place.node)
             throw error
         }
     }
@@ -77,7 +85,11 @@ package struct Drill: Sendable {
     private func run(_ drill: FleetSession, _ place: BorgDesk.Place, _ remote: BorgRepository) async throws
         -> DrillRecord
     {
+        let copy = try await databaseCopy(of: place.node)
+        let written = copy == nil ? nil : await writeCanary(on: place.node)
         let lost = Date()
+        var held: [String: Arrived.Cluster] = [:]
+        if let copy { held = try await arrived(copy, of: place.node) }
         observer(.note("host lost: \(place.node) is to come back from \(place.target)"))
         _ = try await session.signingKey()
         try DrillFleet.hand(session.store, to: drill.store)
@@ -106,7 +118,17 @@ package struct Drill: Sendable {
             "age of the files", age?.durationText ?? "unknown", "at most a day and two hours",
             (age ?? .infinity) <= 26 * 3600, age, "s")
         try await takePlaces(restored, remote, drill, borg)
-        let databases = try await databases(restored, remote, place, drill, borg, say)
+        let databases: (bytes: Double, seconds: Double)
+        var rpo = age
+        if let copy {
+            databases = try await self.restore(copy, of: place.node, held, system: written?.system, drill, say)
+            let names = drill.fleet.services.postgresql?.databases.keys.sorted() ?? []
+            try await command("count", names.map(\.rawValue), "counted", "count what was restored", drill)
+            let state = try await readAll(names, drill, say)
+            rpo = self.say(rpo: written, state.canary, say)
+        } else {
+            databases = try await self.databases(restored, remote, place, drill, borg, say)
+        }
         try await apply(drill, through: nil)
         for (name, result) in try await walk(drill) {
             say("journey \(name)", result.summary, "every step", result.isGood)
@@ -120,6 +142,19 @@ package struct Drill: Sendable {
         for control in controls.controls {
             say("\(control.damage) noticed", control.wasNoticed ? control.said : "no", "it fails", control.wasNoticed)
         }
+        if copy != nil {
+            try await command("controls", [], "controlled", "see that damaged copies of PostgreSQL are noticed", drill)
+            let state = try await BackupDesk(session: drill).ask(
+                "drill", on: DrillFleet.node, ["state"], as: DatabaseState.self)
+            for control in state.controls ?? [] {
+                say(
+                    "PostgreSQL: \(control.damage) noticed", control.wasNoticed ? control.said : "no", "it fails",
+                    control.wasNoticed, nil, nil)
+            }
+            if state.controls?.isEmpty ?? true {
+                say("PostgreSQL: damages noticed", "not tried", "each", false, nil, nil)
+            }
+        }
         let moved = Double(restored.bytes) + databases.bytes
         let (projected, projection) = Self.project(rto, moved: moved, seconds: restored.seconds + databases.seconds)
         say(
@@ -127,7 +162,7 @@ package struct Drill: Sendable {
         )
         let record = DrillRecord(
             fleet: session.fleet.name, made: lost.timeIntervalSince1970,
-            expires: lost.timeIntervalSince1970 + lifetime, evidence: evidence, rpo: age, rto: rto,
+            expires: lost.timeIntervalSince1970 + lifetime, evidence: evidence, rpo: rpo, rto: rto,
             projected: projected, projection: projection)
         let signed = try SignedDrill(record, keys: try await session.signingKey())
         try session.store.set(
@@ -187,7 +222,7 @@ package struct Drill: Sendable {
             resources.map { DesiredResource($0, on: node, origin: "drill") }, "get ready to restore", drill)
     }
 
-    private func converge(_ desired: [DesiredResource], _ title: String, _ drill: FleetSession) async throws {
+    func converge(_ desired: [DesiredResource], _ title: String, _ drill: FleetSession) async throws {
         let seen = try await drill.observe(desired, on: DrillFleet.node, purposes: [:])
         let steps = try ResourcePlanner(
             node: DrillFleet.node, desired: desired, observations: seen, confirmWithin: 60
@@ -222,7 +257,7 @@ package struct Drill: Sendable {
     /// Fills every declared database from its newest dump, and reads it whole.
     private func databases(
         _ restored: BorgReport, _ remote: BorgRepository, _ place: BorgDesk.Place, _ drill: FleetSession,
-        _ desk: BorgDesk, _ say: (String, String, String?, Bool, Double?, String?) -> Void
+        _ desk: BorgDesk, _ say: Say
     ) async throws -> (bytes: Double, seconds: Double) {
         let declared = drill.fleet.services.postgresql?.databases.keys.sorted() ?? []
         let program = Catalogue.backupProgram("drill")
@@ -248,14 +283,32 @@ package struct Drill: Sendable {
             found.append(name)
         }
         guard !found.isEmpty else { return (0, 0) }
+        let state = try await readAll(found, drill, say)
+        return (
+            state.databases.values.reduce(0) { $0 + Double($1.bytes) },
+            state.databases.values.reduce(0) { $0 + $1.seconds }
+        )
+    }
+
+    /// One command of the drill's own program, once.
+    private func command(
+        _ word: String, _ words: [String], _ unless: String, _ title: String, _ drill: FleetSession
+    ) async throws {
+        let program = Catalogue.backupProgram("drill")
         try await converge(
             [
                 DesiredResource(
                     .command(
                         CommandSpec(
-                            "drill-check", command: [program, "check"], unless: [program, "checked"], timeout: 7200)),
+                            "drill-\(word)", command: [program, word] + words, unless: [program, unless],
+                            timeout: 7 * 3600)),
                     on: DrillFleet.node, origin: "drill")
-            ], "read every page", drill)
+            ], title, drill)
+    }
+
+    /// Every page and every index of what was restored.
+    private func readAll(_ found: [DatabaseName], _ drill: FleetSession, _ say: Say) async throws -> DatabaseState {
+        try await command("check", [], "checked", "read every page", drill)
         let state = try await BackupDesk(session: drill).ask(
             "drill", on: DrillFleet.node, ["state"], as: DatabaseState.self)
         for name in found {
@@ -268,10 +321,7 @@ package struct Drill: Sendable {
             "tables and indexes read (pg_amcheck)", state.amcheck ?? "not read", "no damage", state.amcheck != nil, nil,
             nil)
         say("page checksums", state.checksums ?? "not read", "no bad page", state.checksums != nil, nil, nil)
-        return (
-            state.databases.values.reduce(0) { $0 + Double($1.bytes) },
-            state.databases.values.reduce(0) { $0 + $1.seconds }
-        )
+        return state
     }
 
     /// The customer's path on the restored app.

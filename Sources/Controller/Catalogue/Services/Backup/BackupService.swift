@@ -30,10 +30,26 @@ extension Compilation {
 
     /// What must have succeeded at some time, for the alert that says that it never has.
     var expectedBackups: [(node: NodeName, kind: String, target: String)] {
-        guard let service = fleet.services.backup, let node = archivedNode else { return [] }
-        return service.targets(of: service.postgresql.targets).flatMap {
-            [(node, "postgresql", $0.name), (node, "postgresql-verified", $0.name)]
+        guard let service = fleet.services.backup else { return [] }
+        var expected: [(node: NodeName, kind: String, target: String)] = []
+        if let node = archivedNode {
+            expected += postgresRepositories(service, on: node).flatMap {
+                [(node, "postgresql", $0.name), (node, "postgresql-verified", $0.name)]
+            }
+            expected += postgresCopies(service, on: node).map { (node, "postgresql-copy", $0.name) }
         }
+        guard let borg = service.borg else { return expected }
+        for node in topology.nodes(with: .backup) {
+            let targets = service.targets(of: borg.targets).filter {
+                if case .node(let other) = $0.target { other.node != node } else { true }
+            }
+            expected += targets.map { (node, "borg", $0.name) }
+            // Where a copy survives the node, somebody is to have restored it.
+            if targets.contains(where: { if case .folder = $0.target { false } else { true } }) {
+                expected.append((node, "drill", "all"))
+            }
+        }
+        return expected
     }
 
     /// How old backups are, as text for node_exporter; where monitoring is declared.

@@ -39,9 +39,9 @@ extension Compilation {
         var needed: [ResourceID] = []
         let owned = Permissions(owner: "postgres", group: "postgres", mode: 0o750)
         var folders = ["", "/lock", "/spool", "/restore"].map { "\(Self.postgresBackupState)\($0)" }
-        let targets = service.targets(of: service.postgresql.targets)
+        let targets = postgresRepositories(service, on: node)
         folders += targets.compactMap {
-            if case .folder(let folder) = $0.target { "\(folder.path)/postgresql" } else { nil }
+            if case .folder(let folder) = $0.target { Self.repositoryPath(folder) } else { nil }
         }
         let package = ResourceID(node: node, kind: "package", name: "postgresql-\(version)")
         for path in folders {
@@ -50,6 +50,8 @@ extension Compilation {
             needed.append(folder.id(on: node))
         }
         needed += try placePgBackRest(service, postgres, version, targets, on: node)
+        try placeCopying(service, needed, on: node)
+        try placeCopyVaults(service)
         try placeArchiving(service, version, folders: folders, needed, on: node)
         try placeBaseBackups(service, version, folders: folders, needed, on: node)
         // A process holds a buffer of 1 MiB on either side and zstd's window; TLS and the manifest are the rest. Measured.
@@ -68,6 +70,9 @@ extension Compilation {
         let repositories = try targets.enumerated().map { index, entry in
             try pgbackrestRepository(service, index + 1, entry.name, entry.target, on: node)
         }
+        let repository = targets.lazy.compactMap {
+            if case .folder(let folder) = $0.target { Self.repositoryPath(folder) } else { nil }
+        }.first
         let days = max(1, Self.wholeSeconds(service.postgresql.keep) / 86_400)
         let config = FileSpec(
             Self.pgbackrestConfig,
@@ -89,13 +94,16 @@ extension Compilation {
                 var own = PostgresBackupSettings.Target(name: name, kind: "folder", expires: true)
                 switch target {
                 case .folder(let folder): own.place = folder.path
-                case .node(let other): (own.kind, own.place) = ("node", "\(other.node):\(other.path)")
+                case .node: break
                 case .s3(let bucket):
                     (own.kind, own.expires) = ("s3", bucket.s3.prune == nil)
                     own.place = "\(bucket.s3.endpoint)/\(bucket.s3.bucket)/\(bucket.s3.prefix ?? fleet.name)"
                 }
                 return own
-            })
+            },
+            copies: postgresCopies(service, on: node).map { copySetting($0.name, $0.target) },
+            copySeconds: archiveDelay, repository: repository ?? "", login: Self.copyLoginFile,
+            knownHosts: Self.copyHostsFile)
         let files = [
             config,
             FileSpec("\(Self.backupFolder)/postgresql.json", Content(try settings.text)),
@@ -111,6 +119,10 @@ extension Compilation {
         }
     }
 
+    private static func repositoryPath(_ folder: BackupFolder) -> String {
+        folder.path.hasPrefix("\(backupState)/") ? folder.path : "\(folder.path)/postgresql"
+    }
+
     private mutating func pgbackrestRepository(
         _ service: Backup, _ number: Int, _ name: String, _ target: BackupTarget, on node: NodeName
     ) throws -> Variable {
@@ -118,12 +130,8 @@ extension Compilation {
             "number": .integer(number), "name": .text(name), "folder": false, "s3": false,
         ]
         switch target {
-        case .folder(let folder): values["folder"] = .map(["path": .text("\(folder.path)/postgresql")])
-        case .node:
-            throw BasculeError(
-                .catalogueLater, "PostgreSQL's backups to another node come with a later version",
-                at: place("services.backup.targets.\(name)"),
-                hint: "name other targets under services.backup.postgresql.targets")
+        case .folder(let folder): values["folder"] = .map(["path": .text(Self.repositoryPath(folder))])
+        case .node: break  // Copied to, not written to: PostgresCopies.
         case .s3(let bucket):
             let s3 = bucket.s3
             try note(s3.accessKey, .given)
@@ -209,7 +217,17 @@ extension Compilation {
 }
 
 /// What the node's program is told: `/etc/bascule-backup/postgresql.json`. No secrets.
-struct PostgresBackupSettings: Encodable {
+package struct PostgresBackupSettings: Encodable {
+    /// Another node that keeps a copy, as rsync reaches it.
+    package struct Copy: Encodable, Sendable {
+        package var name, place, host: String
+        package var port: Int
+        package var user: String
+        package init(name: String, place: String, host: String, port: Int, user: String) {
+            (self.name, self.place, self.host, self.port, self.user) = (name, place, host, port, user)
+        }
+    }
+
     struct Target: Encodable {
         var name: String
         var kind: String
@@ -228,6 +246,13 @@ struct PostgresBackupSettings: Encodable {
     /// Time between two readings of everything; 0 is after each base backup.
     var verifySeconds: Int
     var targets: [Target]
+    var copies: [Copy]
+    /// How old the newest look for something new may be.
+    var copySeconds: Int
+    /// The folder that is copied.
+    var repository: String
+    var login: String
+    var knownHosts: String
 
     var text: String {
         get throws {

@@ -53,7 +53,8 @@ extension Compilation {
                 "hostKeyAlgorithms": .text(hostKeys.map(\.algorithm).joined(separator: ",")),
                 "kex": .text(release(node).sshKeyExchanges.joined(separator: ",")),
                 "users": .text(
-                    (["bascule"] + administrators + service.ssh.allow + (vaults.contains(node) ? [Self.vaultUser] : []))
+                    (["bascule"] + administrators + service.ssh.allow + (vaults.contains(node) ? [Self.vaultUser] : [])
+                        + (copyVaults.contains(node) ? [Self.copyUser] : []))
                         .uniqued().joined(separator: " ")),
                 "rootLogin": .text(service.ssh.root ? "prohibit-password" : "no"),
                 "tunnels": .flag(service.ssh.tunnels && !administrators.isEmpty),

@@ -1,0 +1,153 @@
+import BasculeModel
+import BasculeProviders
+import Foundation
+import Testing
+
+extension OnNodes {
+    /// The demo's shop, backed up to another node: lost, and brought back from there with what the kit opens.
+    @Suite(.serialized, .scene("drill"), .enabled(if: Program.testsAll, "takes minutes: BASCULE_TEST_ALL=1"))
+    struct DrillTests {
+        let scene: Scene
+
+        init() throws { scene = try #require(Scene.shared) }
+
+        private struct Record: Decodable {
+            struct Evidence: Decodable {
+                var subject, value: String
+                var passed: Bool
+            }
+            var evidence: [Evidence]
+            var rpo: Double?
+            var rto, projected: Double
+        }
+
+        private let copies = "/srv/bascule-backup/postgresql/vps1"
+
+        private func makeShop() async throws {
+            let example = "\(Program.checkout)/Examples/girlycrea"
+            for folder in ["shop", "journeys"] {
+                try FileManager.default.copyItem(atPath: "\(example)/\(folder)", toPath: "\(scene.folder)/\(folder)")
+            }
+            let text = try String(contentsOfFile: "\(example)/backups.yaml", encoding: .utf8)
+            try await scene.converge(text.replacing("fleet: girlycrea-backups\n", with: ""))
+            let packed = try await Command.run([
+                "tar", "-C", "\(example)/..", "-cf", "\(scene.folder)/shop.tar", "girlycrea",
+            ])
+            try #require(packed.status == 0, "\(packed.all)")
+            let tar = Array(try Data(contentsOf: URL(fileURLWithPath: "\(scene.folder)/shop.tar")))
+            let sent = try await scene.lab.exec(
+                "vps1", ["tar", "-C", "/opt", "-xf", "-"], stdin: tar, deadline: .seconds(60))
+            try #require(sent.status == 0, "\(sent.all)")
+            try await scene.shell(
+                "vps1",
+                """
+                set -e; export NODE_PATH=/usr/share/nodejs; cd /opt/girlycrea
+                super() { (cd /; runuser -u postgres -- psql -Xqv ON_ERROR_STOP=1 -d shop "$@"); }
+                { echo 'SET ROLE shop;'; cat schema.sql; } | super >/dev/null
+                node seed/uploads.js /srv/shop/uploads > /tmp/uploads.tsv
+                super -c 'COPY uploads (id, path, mime, bytes, sha256, created_at) FROM STDIN' < /tmp/uploads.tsv
+                super -v hashes="$(node seed/passwords.js /opt/girlycrea/shop)" < seed/database.sql >/dev/null
+                chmod -R a+rX /srv/shop/uploads
+                """)
+            try await scene.shell("vps1", "systemctl start bascule-backup-borg.service")
+        }
+
+        private func copied() async throws {
+            let there = try await eventually(within: 120) {
+                let base = try await scene.run("vps1", "/usr/local/lib/bascule/backup-postgresql", "base-is-there")
+                let copy = try await scene.run("vps1", "/usr/local/lib/bascule/backup-postgresql", "copied")
+                let base2 = try await scene.run(
+                    "vault", "sh", "-c", "ls \(copies)/*/backup/main/*F/backup.manifest")
+                return base.status == 0 && copy.status == 0 && base2.status == 0
+            }
+            let said = try await scene.run("vps1", "journalctl", "-u", "bascule-backup-postgresql-copy", "-n", "20")
+            #expect(there, "\(said.text)")
+        }
+
+        @Test(.timeLimit(.minutes(30)))
+        func theShopComesBackWithinTheHourAndLosesLessThanFiveMinutes() async throws {
+            try await scene.startAnew()
+            try await makeShop()
+            try await copied()
+            let again = try await scene.bascule("apply", "--yes")
+            #expect(again.status == 0 && again.text.contains("Nothing to do"), "\(again.all)")
+            for unit in ["bascule-backup-postgresql-copy.service"] {
+                let safe = try await scene.run(
+                    "vps1", "systemd-analyze", "security", "--threshold=30", "--no-pager", unit)
+                #expect(safe.status == 0, "\(safe.text.suffix(200))")
+            }
+            let safe = try await scene.run(
+                "vault", "systemd-analyze", "security", "--threshold=30", "--no-pager", "bascule-vault-seal.service")
+            #expect(safe.status == 0, "\(safe.text.suffix(200))")
+            try await attack()
+            try await drill("idle")
+
+            // Under load: two writers, as fast as the disk lets them up to 200 a second.
+            try await scene.shell(
+                "vps1",
+                """
+                cd /; bin=$(ls -d /usr/lib/postgresql/*/bin); runuser -u postgres -- createdb load
+                runuser -u postgres -- $bin/pgbench -q -i -s 5 load 2>/dev/null
+                systemd-run --quiet --unit=load --uid=postgres $bin/pgbench -n -c 2 -R 200 -T 1200 load
+                """)
+            try await drill("under load")
+            try await scene.shell("vps1", "systemctl is-active load; systemctl stop load")
+            #expect(
+                try await scene.shell("vps1", "cat /var/lib/bascule-backup/borg/drill.json").contains(
+                    "\"passed\": true"))
+
+            // A copy that lacks a segment on the way: the drill says so and leaves no evidence that would open a gate.
+            try await scene.shell(
+                "vault", "ls \(copies)/*/archive/main/*/*/* | sed -n '5p' | xargs rm -f; ls -d \(copies)/*")
+            let failed = try await scene.bascule(["snapshot", "drill"], environment: [:], .seconds(900))
+            #expect(failed.status == 1 && failed.all.contains("missing"), "\(failed.all)")
+        }
+
+        private func drill(_ when: String) async throws {
+            let drilled = try await scene.bascule(["snapshot", "drill", "--json"], environment: [:], .seconds(900))
+            #expect(drilled.status == 0, "\(when): \(drilled.all)")
+            let line = try #require(
+                drilled.text.split(separator: "\n").last { $0.contains("\"evidence\"") && $0.contains("\"rto\"") },
+                "\(drilled.all)")
+            let record = try JSONDecoder().decode(Record.self, from: Data(line.utf8))
+            for one in record.evidence { print("\(when): \(one.passed ? "✓" : "✗") \(one.subject): \(one.value)") }
+            for word in [
+                "files restored", "PostgreSQL", "database shop", "tables and indexes read (pg_amcheck)",
+                "page checksums",
+                "RPO", "no row missing before", "RTO", "RTO at 40 GB", "wrong key noticed", "flipped byte noticed",
+                "truncated manifest noticed", "missing segment noticed", "PostgreSQL: wrong key noticed",
+                "PostgreSQL: flipped byte noticed", "PostgreSQL: flipped byte in WAL noticed",
+                "PostgreSQL: truncated manifest noticed", "PostgreSQL: missing segment noticed",
+            ] { #expect(record.evidence.contains { $0.subject == word && $0.passed }, "\(when): \(word)") }
+            #expect(record.evidence.contains { $0.subject.hasPrefix("journey") && $0.passed })
+            #expect((record.rpo ?? 1e9) < 300 && record.rto < 3600 && record.projected < 3600)
+        }
+
+        /// Whoever has the node has its login at the other one, and tries what rsync can.
+        private func attack() async throws {
+            let before = try await scene.shell(
+                "vault", "find \(copies) -type f ! -name '*.info*' ! -name arrived | sort | xargs sha256sum")
+            let tried = try await scene.run(
+                "vps1", "sh", "-c",
+                """
+                cd /root; mkdir -p none junk/archive; f=/etc/bascule-backup; system=$(sed 's/ .*//' /var/lib/bascule-backup/postgresql/arrived)
+                host=$(sed -n 's/.*"host" : "\\(.*\\)".*/\\1/p' $f/postgresql.json | head -1)
+                sh="ssh -F /dev/null -i $f/postgresql-login -o UserKnownHostsFile=$f/postgresql-known-hosts -o BatchMode=yes"
+                rsync -r --delete -e "$sh" none/ bascule-vault@$host:$system/ && echo DELETED
+                wal=$(cd /srv/backup/postgresql; ls archive/main/*/*/* | head -1); mkdir -p junk/$(dirname $wal); echo junk > junk/$wal
+                rsync -rI -e "$sh" junk/ bascule-vault@$host:$system/ && echo REPLACED
+                rsync -rI --inplace -e "$sh" junk/ bascule-vault@$host:$system/ && echo WRITTEN
+                $sh bascule-vault@$host rm -rf \(copies) && echo RAN
+                rsync --list-only -e "$sh" bascule-vault@$host:/etc/ | grep -q passwd && echo LEFT
+                true
+                """)
+            for word in ["DELETED", "REPLACED", "WRITTEN", "RAN", "LEFT"] {
+                #expect(!tried.text.contains(word), "\(tried.all)")
+            }
+            let after = try await scene.shell(
+                "vault", "find \(copies) -type f ! -name '*.info*' ! -name arrived | sort | xargs sha256sum")
+            let kept = Set(after.split(separator: "\n"))
+            #expect(!before.isEmpty && before.split(separator: "\n").allSatisfy { kept.contains($0) })
+        }
+    }
+}
