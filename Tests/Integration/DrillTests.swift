@@ -29,7 +29,10 @@ extension OnNodes {
                 try FileManager.default.copyItem(atPath: "\(example)/\(folder)", toPath: "\(scene.folder)/\(folder)")
             }
             let text = try String(contentsOfFile: "\(example)/backups.yaml", encoding: .utf8)
-            try await scene.converge(text.replacing("fleet: girlycrea-backups\n", with: ""))
+            try scene.fleet(text.replacing("fleet: girlycrea-backups\n", with: ""))
+            // The shop serves only once its tables are there.
+            let installed = try await scene.bascule("apply", "--yes", "--through", "install", deadline: .seconds(600))
+            try #require(installed.status == 0 || installed.status == 3, "\(installed.all)")
             let packed = try await Command.run([
                 "tar", "-C", "\(example)/..", "-cf", "\(scene.folder)/shop.tar", "girlycrea",
             ])
@@ -49,7 +52,10 @@ extension OnNodes {
                 super -v hashes="$(node seed/passwords.js /opt/girlycrea/shop)" < seed/database.sql >/dev/null
                 chmod -R a+rX /srv/shop/uploads
                 """)
-            try await scene.shell("vps1", "systemctl start bascule-backup-borg.service")
+            let served = try await scene.bascule("apply", "--yes")
+            try #require(served.status == 0, "\(served.all)")
+            _ = try await scene.lab.exec(
+                "vps1", ["systemctl", "start", "bascule-backup-borg.service"], deadline: .seconds(240))
         }
 
         private func copied() async throws {

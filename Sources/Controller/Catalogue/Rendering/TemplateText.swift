@@ -53,6 +53,11 @@ enum BuiltInTemplates {
         case "backup-postgresql-unit.conf": PackageResources.backup_postgresql_unit_conf
         case "backup-postgresql.service": PackageResources.backup_postgresql_service
         case "backup-timer.timer": PackageResources.backup_timer_timer
+        case "backup-postgresql-copy.service": PackageResources.backup_postgresql_copy_service
+        case "backup-postgresql-copy.timer": PackageResources.backup_postgresql_copy_timer
+        case "backup-vault": PackageResources.backup_vault
+        case "backup-vault-seal.path": PackageResources.backup_vault_seal_path
+        case "backup-vault-seal.service": PackageResources.backup_vault_seal_service
         case "bascule-certificates": PackageResources.bascule_certificates
         case "Caddyfile": PackageResources.Caddyfile
         case "caddy-hardening.conf": PackageResources.caddy_hardening_conf

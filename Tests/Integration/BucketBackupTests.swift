@@ -1,0 +1,139 @@
+import BasculeModel
+import BasculeProviders
+import Foundation
+import Testing
+
+extension OnNodes {
+    /// Backups in a bucket of an S3 that really speaks S3 (moto's server, over TLS), on this machine's side of the lab.
+    @Suite(.serialized, .scene("bucket"), .enabled(if: Program.testsAll, "takes minutes: BASCULE_TEST_ALL=1"))
+    struct BucketBackupTests {
+        let scene: Scene
+
+        init() throws { scene = try #require(Scene.shared) }
+
+        private static func fleet(_ endpoint: String) -> String {
+            """
+            nodes: {a: {provider: lab, image: debian12}}
+            topologies: {single: {a: [database, backup]}}
+            services:
+              postgresql: {databases: {shop: {}}}
+              backup:
+                targets:
+                  cloud:
+                    s3:
+                      endpoint: "\(endpoint)"
+                      bucket: shop-backups
+                      region: us-east-1
+                      pathStyle: true
+                      caBundle: roots.pem
+                      accessKey: !secret S3_KEY
+                      secretKey: !secret S3_SECRET
+                      prune: {accessKey: !secret PRUNE_KEY, secretKey: !secret PRUNE_SECRET}
+                borg: {targets: [cloud], paths: [/srv/data]}
+            resources:
+              - {on: a, directory: /srv/data, mode: "0755"}
+              - {on: a, file: /srv/data/one.txt, content: "one\\n"}
+
+            """
+        }
+
+        /// BASCULE_MOTO names the program; without it, it is installed from PyPI into the scene's folder.
+        private func server() async throws -> String {
+            if let given = ProcessInfo.processInfo.environment["BASCULE_MOTO"] { return given }
+            let folder = "\(scene.folder)/moto"
+            for words in [["python3", "-m", "venv", folder], ["\(folder)/bin/pip", "install", "-q", "moto[server]"]] {
+                let made = try await BasculeProviders.Command.run(
+                    ["/usr/bin/env"] + words, environment: ["HOME": scene.folder], deadline: .seconds(400))
+                try #require(made.status == 0, "\(made.all)")
+            }
+            return "\(folder)/bin/moto_server"
+        }
+
+        private func serve() async throws -> (Running, String) {
+            let program = try await server()
+            try await scene.converge(
+                "nodes: {a: {provider: lab, image: debian12}}\ntopologies: {single: {a: []}}\n")
+            let gateway = try await scene.shell("a", "ip -4 route show default | sed 's/.*via \\([0-9.]*\\).*/\\1/'")
+            let made = try await BasculeProviders.Command.run(
+                [
+                    "/usr/bin/env", "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                    "-nodes", "-days", "9", "-subj", "/CN=s3", "-addext", "subjectAltName=IP:\(gateway)", "-keyout",
+                    "\(scene.folder)/s3.key", "-out", "\(scene.folder)/roots.pem",
+                ], environment: [:], deadline: .seconds(30))
+            try #require(made.status == 0, "\(made.all)")
+            let running = try Running(
+                [
+                    program, "-H", gateway, "-p", "5443", "-c", "\(scene.folder)/roots.pem", "-k",
+                    "\(scene.folder)/s3.key",
+                ], environment: [:])
+            let there = try await eventually(within: 60) {
+                try await scene.lab.exec(
+                    "a",
+                    [
+                        "sh", "-c",
+                        "command -v curl >/dev/null || apt-get -qq install -y curl >/dev/null; curl -sfk -X PUT https://\(gateway):5443/shop-backups",
+                    ], deadline: .seconds(60)
+                ).status == 0
+            }
+            try #require(there, "the S3 does not answer")
+            return (running, "\(gateway):5443")
+        }
+
+        @Test(.timeLimit(.minutes(15))) func databasesAndFilesComeBackFromABucket() async throws {
+            try await scene.startAnew()
+            let (running, endpoint) = try await serve()
+            defer { running.kill9() }
+            for name in ["S3_KEY", "S3_SECRET", "PRUNE_KEY", "PRUNE_SECRET"] {
+                let set = try await scene.bascule("secret", "set", name, stdin: "testing-\(name)")
+                try #require(set.status == 0, "\(set.all)")
+            }
+            try await scene.converge(Self.fleet(endpoint))
+            let made = try await eventually(within: 120) {
+                try await scene.run(
+                    "a", "sh", "-c",
+                    "grep -q '\"base\"' /var/lib/bascule-backup/postgresql/target-cloud.json && grep -q '\"time\"' /var/lib/bascule-backup/borg/target-cloud.json && ! systemctl is-active -q bascule-backup-postgresql bascule-backup-borg"
+                ).status == 0
+            }
+            let said = try await scene.run(
+                "a", "journalctl", "-u", "bascule-backup-postgresql", "-u", "bascule-backup-borg", "-n", "30")
+            try #require(made, "\(said.text)")
+            try await scene.shell(
+                "a",
+                "cd /; runuser -u postgres -- psql -Xqd shop -c 'CREATE TABLE t AS SELECT generate_series(1, 700) AS n'"
+            )
+            let point = try await scene.bascule("snapshot", "create", "--point", "sale")
+            #expect(point.status == 0, "\(point.all)")
+            let listed = try await scene.bascule("snapshot", "list")
+            #expect(
+                listed.status == 0 && listed.text.contains("cloud") && listed.text.contains("sale"), "\(listed.all)")
+
+            // Nothing of the node's own: its cluster and its copy of the files' repository are gone.
+            try await scene.shell("a", "cd /; runuser -u postgres -- psql -Xqd shop -c 'DROP TABLE t'")
+            let restored = try await scene.bascule(
+                "snapshot", "restore", "--to-point", "sale", "--database", "shop", "--as", "shop_sale", "--yes")
+            #expect(restored.status == 0, "\(restored.all)")
+            #expect(
+                try await scene.shell(
+                    "a", "cd /; runuser -u postgres -- psql -XqAtd shop_sale -c 'SELECT count(*) FROM t'") == "700")
+            let lsn = try await scene.shell(
+                "a", "sed -n 's/.*\"lsn\": \"\\([^\"]*\\)\".*/\\1/p' /var/lib/bascule-backup/postgresql/points.json")
+            let exact = try await scene.bascule(
+                "snapshot", "restore", "--to-lsn", lsn, "--database", "shop", "--as", "shop_lsn", "--yes")
+            #expect(exact.status == 0, "\(exact.all)")
+            let pruned = try await scene.bascule("snapshot", "prune")
+            #expect(pruned.status == 0, "\(pruned.all)")
+            try await scene.shell("a", "rm -rf /var/lib/bascule-backup/borg/repository")
+            let files = try await scene.bascule("snapshot", "files", "--path", "/srv/data", "--yes")
+            #expect(files.status == 0, "\(files.all)")
+            #expect(try await scene.shell("a", "cat /var/lib/bascule-restore/files/srv/data/one.txt") == "one")
+
+            // A server that somebody else's certificate is shown for is not spoken to.
+            try await scene.shell(
+                "a",
+                "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 -subj /CN=other -keyout /tmp/k -out /etc/bascule-backup/cloud-roots.pem 2>/dev/null"
+            )
+            let refused = try await scene.run("a", "/usr/local/lib/bascule/backup-postgresql", "verify")
+            #expect(refused.status == 1, "\(refused.all)")
+        }
+    }
+}
