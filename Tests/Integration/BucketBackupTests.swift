@@ -151,7 +151,9 @@ extension OnNodes {
                 "a",
                 "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 -subj /CN=other -keyout /tmp/k -out /etc/bascule-backup/cloud-roots.pem 2>/dev/null"
             )
-            let refused = try await scene.run("a", "/usr/local/lib/bascule/backup-postgresql", "verify")
+            // It is tried for a minute.
+            let refused = try await scene.lab.exec(
+                "a", ["/usr/local/lib/bascule/backup-postgresql", "verify"], deadline: .seconds(240))
             #expect(refused.status == 1, "\(refused.all)")
         }
     }
