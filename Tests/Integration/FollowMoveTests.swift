@@ -50,6 +50,31 @@ extension OnNodes {
             #expect(left.isEmpty, "\(left)")
         }
 
+        /// What a migration that is given up has made at the source does not stay there.
+        @Test(.timeLimit(.minutes(10))) func aMoveThatIsGivenUpLeavesNothingBehind() async throws {
+            _ = try await SmallMove.make(in: scene)
+            try scene.fleet(SmallMove.fleet(approve: "auto", watch: "120s", newWrites: "reverse"))
+            let copied = try await scene.bascule("apply", "--yes", "--through", "copy", deadline: .seconds(240))
+            try #require(copied.status == 3, "\(copied.all)")
+            let followed = try await scene.shell("old", Self.leftovers)
+            #expect(followed.contains("bascule_"), "it is followed: \(followed)")
+            let keeper = "ls /var/lib/bascule/follow/*.json 2>/dev/null | wc -l"
+            #expect(try await scene.shell("new", keeper) == "1")
+            let given = try await scene.bascule("data", "forget", deadline: .seconds(120))
+            #expect(given.status == 0, "\(given.all)")
+            #expect(try await scene.shell("old", Self.leftovers) == "")
+            #expect(try await scene.shell("new", Self.leftovers) == "")
+            #expect(try await scene.shell("new", keeper) == "0")
+            #expect(try await notes("new") == 500, "what was copied stays")
+        }
+
+        private static let leftovers = """
+            cd /; runuser -u postgres -- psql -AtX -d notes -c 'SELECT slot_name FROM pg_replication_slots' \
+                -c 'SELECT pubname FROM pg_publication' -c 'SELECT subname FROM pg_subscription' \
+                -c "SELECT nspname FROM pg_namespace WHERE nspname LIKE '%bascule%'" \
+                -c "SELECT rolname FROM pg_roles WHERE rolname LIKE '%bascule%'"
+            """
+
         private static let writer = """
             cat > /root/write.sh <<'END'
             i=0

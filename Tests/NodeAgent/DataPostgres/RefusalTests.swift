@@ -1,6 +1,7 @@
 import BasculeData
 import BasculeModel
 import BasculePostgres
+import Foundation
 import Testing
 
 extension AgainstServers {
@@ -82,7 +83,10 @@ extension AgainstServers {
                 CREATE DOMAIN trap AS text CHECK (evil(value));
                 CREATE TABLE t (id int PRIMARY KEY, v trap); INSERT INTO t VALUES (1, 'x');
                 """)
+            let mark = "/tmp/bascule-hostile"
+            try? FileManager.default.removeItem(atPath: mark)
             _ = try? pair.copy()
+            #expect(!FileManager.default.fileExists(atPath: mark), "it ran a program")
             let target = try pair.target.connect("hostile")
             #expect(try target.query("SELECT rolsuper FROM pg_roles WHERE rolname = 'shop'").scalar == "f")
             #expect(try target.query("SELECT count(*) FROM pg_roles WHERE rolsuper").scalar == "1")

@@ -87,7 +87,12 @@ enum LabMounts {
     /// Mounts an overlay. `lower` begins with the topmost layer.
     static func overlay(lower: [String], upper: String, work: String, at target: String) throws {
         let options = "lowerdir=\(lower.joined(separator: ":")),upperdir=\(upper),workdir=\(work)"
-        guard mount("bascule-lab", target, "overlay", 0, options) == 0 else {
+        // Without it a directory of a lower layer cannot be renamed, as PostgreSQL does to drop a slot that a checkpoint
+        // holds. Kernels may lack it.
+        guard
+            mount("bascule-lab", target, "overlay", 0, "\(options),redirect_dir=on") == 0
+                || mount("bascule-lab", target, "overlay", 0, options) == 0
+        else {
             throw LabFiles.failure("system could not be overlaid", target)
         }
     }

@@ -26,6 +26,8 @@ struct MyTable {
     var nextValue: UInt64?
     var comment: String
     var isPartitioned: Bool
+    /// When it was last written to, in seconds of the source's clock, where the server still knows.
+    var changed: Int64?
     var columns: [MyColumn] = []
     var indexes: [MyIndex] = []
     var foreignKeys: [MyForeignKey] = []
@@ -136,7 +138,7 @@ struct MyCatalogReader {
         let rows = try source.query(
             """
             SELECT TABLE_NAME, IFNULL(ENGINE, ''), TABLE_TYPE, IFNULL(TABLE_ROWS, 0), IFNULL(DATA_LENGTH, 0),
-                AUTO_INCREMENT, IFNULL(TABLE_COMMENT, ''), IFNULL(CREATE_OPTIONS, '')
+                AUTO_INCREMENT, IFNULL(TABLE_COMMENT, ''), IFNULL(CREATE_OPTIONS, ''), UNIX_TIMESTAMP(UPDATE_TIME)
             FROM information_schema.TABLES WHERE TABLE_SCHEMA = \(here) ORDER BY TABLE_NAME
             """)
         for row in rows {
@@ -150,7 +152,8 @@ struct MyCatalogReader {
                     MyTable(
                         name: name, engine: row[1] ?? "", type: row[2] ?? "", estimatedRows: Int64(row[3] ?? "") ?? 0,
                         bytes: Int64(row[4] ?? "") ?? 0, nextValue: row[5].flatMap { UInt64($0) },
-                        comment: row[6] ?? "", isPartitioned: (row[7] ?? "").contains("partitioned")))
+                        comment: row[6] ?? "", isPartitioned: (row[7] ?? "").contains("partitioned"),
+                        changed: row[8].flatMap { Int64($0) }))
             }
         }
         let place = Dictionary(uniqueKeysWithValues: catalog.tables.enumerated().map { ($1.name, $0) })

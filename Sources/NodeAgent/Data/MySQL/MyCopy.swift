@@ -65,6 +65,7 @@ struct MyCopy {
         let since =
             try loader.query("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')").scalar ?? ""
         var ledger = MyLedger(schema: prepared.digest, since: since)
+        ledger.began = MySides.clock(source)
         sides.report.say("schema")
         for statement in prepared.schema.before { try MyBuild.run(loader, statement) }
         var refusals = MyRefusals()

@@ -19,13 +19,18 @@ struct MySync {
         var report = MySQLReport()
         report.snapshot = MySides.snapshotText
         var refusals = MyRefusals()
-        var changed: [(table: MyTablePlan, sum: MyTableSum)] = []
+        var changed: [(table: MyTablePlan, sum: MyTableSum?)] = []
         for table in prepared.plan.tables {
+            if ledger.knowsChanged(table.source) {
+                changed.append((table, nil))
+                continue
+            }
             let scan = MyScan(plan: table, hash: ledger.hash, report: sides.report)
             let sum = try scan.source(source, refusals: &refusals).sum
             if sum != ledger.sum(table.source.name, columns: table.columns.count) { changed.append((table, sum)) }
         }
         try MyRows.refuse(refusals)
+        ledger.began = MySides.clock(source)
         let login = try LoadingRole.prepare(sides.target, admin: admin)
         defer { login.retire(admin) }
         let loader = try sides.target.loading(as: login)
@@ -38,15 +43,15 @@ struct MySync {
                 let loading = MyTableLoad(sides: sides, source: source, loader: loader, ledger: ledger)
                 let (again, bytes) = try loading.run(table, &refusals)
                 try MyRows.refuse(refusals)
-                guard again == sum else {
+                guard sum == nil || again == sum else {
                     throw BasculeError(
                         .dataMoved, "\(table.source.name) changed between two readings of a fenced source",
                         at: .thing(sides.address.description), hint: "Find who still writes, then run again.")
                 }
-                ledger.set(table.source.name, sum)
+                ledger.set(table.source.name, again)
                 report.tables.append(
                     MySQLTableReport(
-                        table: table.source.name, target: table.quoted, rows: sum.rows, bytes: bytes,
+                        table: table.source.name, target: table.quoted, rows: again.rows, bytes: bytes,
                         seconds: MoveClock.now() - started))
             }
             if !changed.isEmpty {
