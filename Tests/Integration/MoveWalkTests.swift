@@ -22,7 +22,7 @@ extension OnNodes {
         @Test(.timeLimit(.minutes(30))) func aCutoverThatIsKilledAtAnyPointEndsAsOneThatIsNot() async throws {
             var seeded = Seeded(
                 seed: Self.environment["BASCULE_SEED"].flatMap { UInt64($0) } ?? .random(in: 1...999_999))
-            let wanted = Self.environment["BASCULE_POINTS"].flatMap { Int($0) } ?? 16
+            let wanted = Self.environment["BASCULE_POINTS"].flatMap { Int($0) } ?? 8
             let only = Self.environment["BASCULE_POINT"]
             let move = try await SmallMove.make(in: scene)
             try scene.fleet(SmallMove.fleet(approve: "auto"))
