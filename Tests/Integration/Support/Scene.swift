@@ -108,9 +108,11 @@ final class Scene: Sendable {
         _ deadline: Duration = .seconds(300)
     ) async throws -> CommandResult {
         let failpoint = more["BASCULE_FAILPOINT"] ?? nil
-        let result = try await Command.run(
-            [try #require(Program.path)] + words + ["-f", "\(folder)/\(file)"], stdin: Array(stdin.utf8),
-            environment: environment().merging(more) { $1 }, deadline: deadline)
+        let argv = [try #require(Program.path)] + words + ["-f", "\(folder)/\(file)"]
+        let result = try await Stuck.watched(words, deadline, lab: lab) {
+            try await Command.run(
+                argv, stdin: Array(stdin.utf8), environment: environment().merging(more) { $1 }, deadline: deadline)
+        }
         if ProcessInfo.processInfo.environment["BASCULE_SHOW"] != nil {
             print(
                 "$ bascule \(words.joined(separator: " ")) \(failpoint ?? "") → \(result.status)\n\(result.text)\(result.errorText)"
