@@ -58,8 +58,7 @@ struct RollbackCommand: AsyncParsableCommand {
         abstract: "Go back: a running migration before T0, or the configuration of before an apply.",
         discussion: """
             Examples:
-              bascule rollback                a migration that runs, or has passed T0 and is not finished, goes back;
-                                              else the last apply's configuration is restored
+              bascule rollback            a migration goes back, else the last apply's settings
               bascule rollback --run RUN      the configuration of before that run
             """)
     @OptionGroup var options: FleetOptions
