@@ -92,7 +92,7 @@ extension OnNodes {
             try await scene.shell(
                 node,
                 """
-                printf 'bascule_backup_last_success_timestamp_seconds{kind="base"} %s\\n' $(date +%s) > /var/lib/prometheus/node-exporter/test.prom
+                printf 'bascule_backup_last_success_timestamp_seconds{kind="base"} %s\\nbascule_backup_last_result{kind="base"} 1\\n' $(date +%s) > /var/lib/prometheus/node-exporter/bascule-backup-postgresql.prom
                 grep -q shop.example /etc/hosts || echo 127.0.0.1 shop.example >> /etc/hosts
                 python3 - <<'E'
                 import ssl, urllib.request, urllib.error

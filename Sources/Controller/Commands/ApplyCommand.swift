@@ -11,7 +11,8 @@ struct ApplyCommand: AsyncParsableCommand {
         abstract:
             "Carry a plan out. Ends with 0 converged, 3 stopped at a gate, 4 rolled back, 1 error or refused steps.",
         discussion: """
-            Running it again after any crash goes on where it stopped; nothing is done twice.
+            Running it again after any crash goes on where it stopped; nothing is done
+            twice.
             Examples:
               bascule apply                        plan, show, ask, do
               bascule apply tonight.plan --yes     exactly what was saved

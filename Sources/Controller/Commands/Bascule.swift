@@ -12,12 +12,12 @@ package struct Bascule: AsyncParsableCommand {
             "Takes a small shop off rented services onto its own servers, as one plan that can be read, resumed and undone.",
         discussion: """
             A first migration:
-              bascule init                      write a commented fleet.yaml
-              bascule secret set NAME           set what the file names with !secret
-              bascule plan                      what would be done; changes nothing
-              bascule apply --through copy      prepare and copy while the old system serves
-              bascule apply                     go on to the cutover
-              bascule now                       who serves, who takes writes, what comes next
+              bascule init                  write a commented fleet.yaml
+              bascule secret set NAME       set what the file names with !secret
+              bascule plan                  what would be done; changes nothing
+              bascule apply --through copy  prepare and copy while the old system serves
+              bascule apply                 go on to the cutover
+              bascule now                   who serves, who takes writes, what comes next
             """,
         version: ProtocolVersion.product,
         subcommands: [

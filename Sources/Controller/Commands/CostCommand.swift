@@ -9,8 +9,8 @@ struct CostCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cost", abstract: "What it costs before and after, what is saved, and when that pays.",
         discussion: """
-            Adds up the fleet file's `costs` and the price list of servers. It asks nobody: a price is what its source
-            said at the date beside it.
+            Adds up the fleet file's `costs` and the price list of servers. It asks
+            nobody: a price is what its source said at the date beside it.
             Examples:
               bascule cost
               bascule cost --prices     only the price list

@@ -11,22 +11,26 @@ struct DataCommand: AsyncParsableCommand {
         commandName: "data",
         abstract: "Check, copy, verify or compare the sources of data, without the rest of a migration.",
         discussion: """
-            Works on what stands under migration.sources of the fleet file, through the agent of the node that it goes
-            to. A fleet file of a node, services.postgresql (or redis) and migration.sources is enough; bascule apply
-            --through install makes the databases. Sources: PostgreSQL 12 and later, MySQL and
-            MariaDB, Redis, files.
+            Works on what stands under migration.sources of the fleet file, through the
+            agent of the node that it goes to. A fleet file of a node, services.postgresql
+            (or redis) and migration.sources is enough; bascule apply --through install
+            makes the databases. Sources: PostgreSQL 12 and later, MySQL and MariaDB,
+            Redis, files.
 
-            Each ends with 0 (nothing refuses, copied and proved, equal), 2 (a finding refuses, something differs) or 1
-            (it could not be found out).
+            Each ends with 0 (nothing refuses, copied and proved, equal), 2 (a finding
+            refuses, something differs) or 1 (it could not be found out).
 
             Examples:
-              bascule data check                 what would stand in the way; changes nothing
-              bascule data copy database         copy one source, and prove the copy
-              bascule data copy --catch-up       copy again what has changed at the source since
-              bascule data verify --json         both sides read and compared, for machines
-              bascule data rehearse legacy       a MySQL source: all of a copy, compared, and taken back
-              bascule data diff orders           the rows in which the table differs, side by side
-              bascule data forget                the move is given up: nothing of it stays at the sources
+              bascule data check          what would stand in the way; changes nothing
+              bascule data copy database  copy one source, and prove the copy
+              bascule data copy --catch-up
+                  copy again what has changed at the source since
+              bascule data verify --json  both sides read and compared, for machines
+              bascule data rehearse legacy
+                  a MySQL source: all of a copy, compared, and taken back
+              bascule data diff orders  the rows in which the table differs, side by side
+              bascule data forget
+                  the move is given up: nothing of it stays at the sources
             """,
         subcommands: [Check.self, Copy.self, Verify.self, Diff.self, Rehearse.self, Forget.self])
 
@@ -71,7 +75,8 @@ struct DataCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Copy from one snapshot while the source serves, and prove that the copy is equal.",
             discussion: """
-                Cut at any moment it goes on where it was, in the middle of a table too, when it is run again.
+                Cut at any moment it goes on where it was, in the middle of a table too, when
+                it is run again.
                 Examples:
                   bascule data copy
                   bascule data copy database --catch-up
@@ -98,7 +103,8 @@ struct DataCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Convert a MySQL source with all its data, compare it, and take it all back.",
             discussion: """
-                One transaction of the target that is rolled back: nothing is left, whatever happens.
+                One transaction of the target that is rolled back: nothing is left, whatever
+                happens.
                 Example: bascule data rehearse legacy
                 """)
         @OptionGroup var common: Common
@@ -110,11 +116,13 @@ struct DataCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Give a move up for good: remove all that it made at the sources and its marks at the targets.",
             discussion: """
-                Following ends; replication slots, publications, subscriptions, temporary roles and the movers' tables go, on
-                both sides, and the sources' credentials leave the node where no source is named. What was copied stays.
-                Run it before the migration leaves the fleet file. Before T0 only: after it, bascule apply finishes the
-                migration or bascule rollback goes back. A PostgreSQL source that cannot be reached is an error, as its
-                slots would keep WAL; one that is gone for good is passed over with follow: never.
+                Following ends; replication slots, publications, subscriptions, temporary
+                roles and the movers' tables go, on both sides, and the sources' credentials
+                leave the node where no source is named. What was copied stays. Run it before
+                the migration leaves the fleet file. Before T0 only: after it, bascule apply
+                finishes the migration or bascule rollback goes back. A PostgreSQL source that
+                cannot be reached is an error, as its slots would keep WAL; one that is gone
+                for good is passed over with follow: never.
                 Example: bascule data forget database
                 """)
         @OptionGroup var common: Common

@@ -58,8 +58,8 @@ struct RollbackCommand: AsyncParsableCommand {
         abstract: "Go back: a running migration before T0, or the configuration of before an apply.",
         discussion: """
             Examples:
-              bascule rollback            a migration goes back, else the last apply's settings
-              bascule rollback --run RUN      the configuration of before that run
+              bascule rollback  a migration goes back, else the last apply's settings
+              bascule rollback --run RUN  the configuration of before that run
             """)
     @OptionGroup var options: FleetOptions
     @Option(help: "The run whose changes are taken back; the newest that changed something if absent.") var run: String?

@@ -10,7 +10,8 @@ struct ErrorsCommand: AsyncParsableCommand {
         commandName: "errors",
         abstract: "What the apps threw, alike ones as one: how often, since when, and an example.",
         discussion: """
-            Needs services.monitoring, whose timer has each node group the exceptions in its apps' journals.
+            Needs services.monitoring, whose timer has each node group the exceptions in
+            its apps' journals.
             Examples:
               bascule errors
               bascule errors shop --since 2h

@@ -55,7 +55,8 @@ struct HoldCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "hold", abstract: "Have an agent leave a resource, or its whole node, as it is.",
         discussion: """
-            Healing reports what differs there and touches nothing until the hold ends. An apply does what it always does.
+            Healing reports what differs there and touches nothing until the hold ends. An
+            apply does what it always does.
             Examples:
               bascule hold vps1 --for 2h --reason "looking into the slow queries"
               bascule hold vps1/file:/etc/nginx/nginx.conf

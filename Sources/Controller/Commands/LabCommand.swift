@@ -11,7 +11,8 @@ struct LabCommand: AsyncParsableCommand {
         commandName: "lab", abstract: "Throwaway nodes on this machine: real Debian with real systemd, up in a second.",
         discussion: """
             Examples:
-              bascule lab up vps1 vps2            nodes of the fleet file, or blank Debian 12 nodes without one
+              bascule lab up vps1 vps2
+                  nodes of the fleet file, or blank Debian 12 nodes without one
               bascule lab exec vps1 systemctl status
               bascule lab down
             """, subcommands: [Up.self, Down.self, List.self, Exec.self])

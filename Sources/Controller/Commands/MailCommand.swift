@@ -12,8 +12,9 @@ struct MailCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "What to publish, what the world sees, and whether mail gets out.",
             discussion: """
-                Asks every name server of the domain, and has the mail node hand itself a message and reach port 25 outside.
-                Status: 0 all is right, 2 something is to be done, 1 it could not be found out.
+                Asks every name server of the domain, and has the mail node hand itself a
+                message and reach port 25 outside. Status: 0 all is right, 2 something is to
+                be done, 1 it could not be found out.
                 Examples:
                   bascule mail check
                   bascule mail check --publish

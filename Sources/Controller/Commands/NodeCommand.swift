@@ -79,9 +79,9 @@ struct NodeCommand: AsyncParsableCommand {
             abstract: "Take the agent off a node, and forget the node; what was configured on it stays.",
             discussion: """
                 Examples:
-                  bascule node forget vps1                 agent, keys, user and state go from the node
-                  bascule node forget vps1 --keep-agent    only this store forgets it
-                  bascule node forget vps1 --yes --force   also if the node is out of reach
+                  bascule node forget vps1  agent, keys, user and state go from the node
+                  bascule node forget vps1 --keep-agent   only this store forgets it
+                  bascule node forget vps1 --yes --force  also if the node is out of reach
                 """)
         @OptionGroup var options: FleetOptions
         @OptionGroup var contact: ContactOptions

@@ -13,9 +13,9 @@ struct PlanCommand: AsyncParsableCommand {
         discussion: """
             Examples:
               bascule plan
-              bascule plan --out tonight.plan      then: bascule apply tonight.plan
+              bascule plan --out tonight.plan  then: bascule apply tonight.plan
               bascule plan --on vps1 --json
-              bascule plan --explain memory        each service's share, and whether it fits
+              bascule plan --explain memory    each service's share, and whether it fits
             """)
     @OptionGroup var options: FleetOptions
     @OptionGroup var output: OutputOptions

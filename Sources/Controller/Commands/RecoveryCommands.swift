@@ -12,8 +12,9 @@ struct RecoveryKitCommand: AsyncParsableCommand {
         abstract: "Print what a new workstation needs when this one is lost. Keep it offline.",
         discussion: """
             Examples:
-              bascule recovery-kit --out kit.txt     then print it, and remove the file
-              bascule recovery-kit --renew           after a kit was lost: another key; the old kit opens no new backup
+              bascule recovery-kit --out kit.txt  then print it, and remove the file
+              bascule recovery-kit --renew
+                  after a kit was lost: another key; the old kit opens no new backup
             """)
     @OptionGroup var options: FleetOptions
     @Option(help: "Write it to a new file (mode 0600) instead of the terminal.") var out: String?
@@ -91,8 +92,9 @@ struct AdoptCommand: AsyncParsableCommand {
             "Take a fleet over on this workstation, with root's login on its nodes; the other one is refused then.",
         discussion: """
             Examples:
-              bascule adopt --kit kit.txt --key ~/.ssh/id_ed25519   the workstation is lost: its store comes from a node
-              bascule adopt                                         this copy of the store becomes the newest
+              bascule adopt --kit kit.txt --key ~/.ssh/id_ed25519
+                  the workstation is lost: its store comes from a node
+              bascule adopt  this copy of the store becomes the newest
             """)
     @OptionGroup var options: FleetOptions
     @OptionGroup var contact: ContactOptions

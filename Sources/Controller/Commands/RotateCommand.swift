@@ -8,12 +8,13 @@ struct RotateNode: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "rotate", abstract: "Exchange the keys between this workstation and the nodes.",
         discussion: """
-            The fleet's SSH key, the key that signs requests, and each node's own sealing key. A node drops the former keys
-            once the new ones have been proved to it; one that is out of reach goes on with the former ones until the same
-            command reaches it.
+            The fleet's SSH key, the key that signs requests, and each node's own sealing
+            key. A node drops the former keys once the new ones have been proved to it;
+            one that is out of reach goes on with the former ones until the same command
+            reaches it.
             Examples:
-              bascule node rotate               all nodes
-              bascule node rotate vps1          one node now; the others when it is run for them
+              bascule node rotate       all nodes
+              bascule node rotate vps1  one node now; the others when it is run for them
             """)
     @OptionGroup var options: FleetOptions
     @Argument(help: "Nodes; all that have an agent if none is named.") var names: [String] = []

@@ -11,8 +11,8 @@ struct StatusCommand: AsyncParsableCommand {
         commandName: "status", abstract: "What every agent is, does, and keeps whole by itself.",
         discussion: """
             Collects what the agents did by themselves since somebody last looked.
-            With --watch it goes on: q or Ctrl-C ends it on a terminal; without one a block follows the other; with
-            --json there is an object for every change.
+            With --watch it goes on: q or Ctrl-C ends it on a terminal; without one a
+            block follows the other; with --json there is an object for every change.
             """)
     @OptionGroup var options: FleetOptions
     @OptionGroup var output: OutputOptions

@@ -95,8 +95,9 @@ struct TokenCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Release an app with a token, as CI does; needs neither store nor fleet file.",
             discussion: """
-                One node after the other, one instance after the other, each with its health check; what does not become
-                healthy goes back by itself. Exit status: 0 released everywhere; 1 nowhere; 2 on some nodes only.
+                One node after the other, one instance after the other, each with its health
+                check; what does not become healthy goes back by itself. Exit status: 0
+                released everywhere; 1 nowhere; 2 on some nodes only.
                 Example:
                   bascule token release shop.token --source ./shop
                 """)

@@ -8,8 +8,9 @@ struct UpgradeNode: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "upgrade", abstract: "Bring nodes to the agent that came with this program.",
         discussion: """
-            One node after the other. A new agent is on trial: it stays only if this program reaches it in time; else the
-            node goes back to the agent that it had, by itself, and the upgrade stops there.
+            One node after the other. A new agent is on trial: it stays only if this
+            program reaches it in time; else the node goes back to the agent that it had,
+            by itself, and the upgrade stops there.
             Examples:
               bascule node upgrade              all nodes
               bascule node upgrade vps1 --trial 120

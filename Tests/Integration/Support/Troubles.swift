@@ -39,7 +39,7 @@ struct Trouble {
             "PostgreSQLConnectionsExhausted", "PostgreSQLLongTransaction", "PostgreSQLDeadlocks", "PostgreSQLRollsBack",
             "PgBouncerClientsWait", "PgBouncerClientsWaitLong", "RedisMemoryHigh", "RedisEvictsDurable",
             "RedisDoesNotPersist", "RedisHitRateLow", "RedisRefusesConnections", "MailQueueLong", "MailStuck",
-            "BackupTooOld", "RuleFails", "TextMetricsUnreadable", "ClockNotSynchronized", "ClockOff", "MemoryLow",
+            "BackupTooOld", "BackupFailed", "BackupMetricsStopped", "RuleFails", "TextMetricsUnreadable", "ClockNotSynchronized", "ClockOff", "MemoryLow",
             "MemoryExhausted", "ProcessKilledForMemory", "LoadHigh", "CPUBusy", "UnitFailed", "RebootRequired",
             "DiskFilling", "DiskAlmostFull", "DiskFull", "DiskUnderFloor", "InodesLow", "DriftLeftAlone",
             "MonitoringConfigurationRefused", "HealingSuspended", "CertificateEnds", "CertificateEndsSoon",
@@ -47,7 +47,8 @@ struct Trouble {
         makes: start + web + databases + caches + kernel + """
             # A hundred mails that nobody takes.
             smtp-source -f shop@shop.example -t nobody@nowhere.invalid -m 110 127.0.0.1:587
-            printf 'bascule_backup_last_success_timestamp_seconds{kind="base"} 1\\n' > $metrics/test.prom
+            printf 'bascule_backup_last_success_timestamp_seconds{kind="base"} 1\\nbascule_backup_last_result{kind="base"} 0\\n' > $metrics/bascule-backup-postgresql.prom
+            touch -d '20 minutes ago' $metrics/bascule-backup-postgresql.prom
             # Twice the same alert: Prometheus cannot evaluate the rule.
             printf 'nginx_up{about="a"} 0\\nnginx_up{about="b"} 0\\n' > $metrics/trouble.prom
             echo 'broken {' > $metrics/trouble-unreadable.prom
@@ -69,7 +70,7 @@ struct Trouble {
                 """,
         mends: """
             systemctl stop 'trouble-*'
-            rm -f /var/tmp/filler /run/reboot-required /var/lib/prometheus/node-exporter/{trouble*,test.prom}
+            rm -f /var/tmp/filler /run/reboot-required /var/lib/prometheus/node-exporter/{trouble*,bascule-backup*}
             find /var/many -delete
             rm /run/systemd/system/doomed.service; systemctl reset-failed doomed; systemctl daemon-reload
             postsuper -d ALL

@@ -9,11 +9,13 @@ struct BenchPooling: AsyncParsableCommand {
         commandName: "pooling",
         abstract: "What PgBouncer brings on this very node: pgbench with it and without it.",
         discussion: """
-            Runs on the database's node, in a database of its own which goes again, through a second PgBouncer with the
-            settings of the first. Each way of asking runs in turn, so that other load hits all alike; medians are shown.
-            It puts the node under full load meanwhile: not while customers buy.
-            An app that keeps its own pool is like `connections kept`; one that connects for each request (PHP, serverless
-            functions, scripts) is like `connecting each time`.
+            Runs on the database's node, in a database of its own which goes again,
+            through a second PgBouncer with the settings of the first. Each way of asking
+            runs in turn, so that other load hits all alike; medians are shown. It puts
+            the node under full load meanwhile: not while customers buy.
+            An app that keeps its own pool is like `connections kept`; one that connects
+            for each request (PHP, serverless functions, scripts) is like `connecting each
+            time`.
             Examples:
               bascule bench pooling
               bascule bench pooling --yes --clients 16 --clients 200 --writes

@@ -11,11 +11,13 @@ struct BenchRun: AsyncParsableCommand {
         commandName: "run",
         abstract: "Put an endpoint under a bounded load of GET requests and keep what was measured.",
         discussion: """
-            Latency, throughput and errors are measured here, so the network between counts. Of the new system, the time
-            that PostgreSQL takes for a transaction and Redis's hit rate are read on its own nodes, before and after the
-            load: their own counters, so other customers' requests count too. Of the old system they are what its
-            provider's dashboard says: --database-ms, --hit-rate.
-            A web server that limits requests by address answers 429, which is counted apart: ask at its --rate.
+            Latency, throughput and errors are measured here, so the network between
+            counts. Of the new system, the time that PostgreSQL takes for a transaction
+            and Redis's hit rate are read on its own nodes, before and after the load:
+            their own counters, so other customers' requests count too. Of the old system
+            they are what its provider's dashboard says: --database-ms, --hit-rate.
+            A web server that limits requests by address answers 429, which is counted
+            apart: ask at its --rate.
             """)
 
     enum Side: String, ExpressibleByArgument, CaseIterable { case before, after }

@@ -9,14 +9,15 @@ struct InitCommand: ParsableCommand {
         commandName: "init",
         abstract: "Write the fleet file of a whole stack on one server, or the pipeline that goes with it.",
         discussion: """
-            Asks what it was not told; with --yes, or without a terminal, it takes the defaults. Nothing that is there
-            already is overwritten.
+            Asks what it was not told; with --yes, or without a terminal, it takes the
+            defaults. Nothing that is there already is overwritten.
             Examples:
               bascule init
-              bascule init --yes --name girlycrea --domain girlycrea.example --address 203.0.113.10
-              bascule init --reference            every key, explained
-              bascule init --ci github            .github/workflows/bascule.yml, for the fleet file that is there
-              bascule init --ci gitlab            .gitlab-ci.yml
+              bascule init --yes --name myshop --domain shop.example --address 203.0.113.10
+              bascule init --reference  every key, explained
+              bascule init --ci github
+                  .github/workflows/bascule.yml, for the fleet file that is there
+              bascule init --ci gitlab  .gitlab-ci.yml
             """)
 
     @Option(name: [.customShort("f"), .customLong("file")], help: "The fleet file.") var file = "fleet.yaml"

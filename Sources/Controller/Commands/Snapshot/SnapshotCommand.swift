@@ -9,8 +9,8 @@ struct SnapshotCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "snapshot", abstract: "What can be restored: configuration, databases; and restoring it.",
         discussion: """
-            Configuration is kept before every apply (bascule rollback brings it back); data goes to the targets of
-            services.backup.
+            Configuration is kept before every apply (bascule rollback brings it back);
+            data goes to the targets of services.backup.
             Examples:
               bascule snapshot list
               bascule snapshot create --point before-sale
@@ -68,8 +68,9 @@ struct SnapshotCreate: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "create", abstract: "Take a base backup of PostgreSQL now, or name this moment.",
         discussion: """
-            Without --point it makes a base backup to every target and verifies it. A point costs nothing: it is a mark in
-            the WAL, which bascule snapshot restore --to-point finds again.
+            Without --point it makes a base backup to every target and verifies it. A
+            point costs nothing: it is a mark in the WAL, which bascule snapshot restore
+            --to-point finds again.
             Example: bascule snapshot create --point before-sale
             """)
     @OptionGroup var options: FleetOptions

@@ -9,9 +9,10 @@ struct SnapshotDrill: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "drill", abstract: "Restore everything onto a throwaway node, and sign what it was worth.",
         discussion: """
-            From the copies that survive the node and the keys alone: files, databases, apps; then it reads every page,
-            walks the customers' path, and damages copies to see it noticed. A migration goes on to its copy only with
-            evidence that has not expired. Status: 0 all passed, 1 something did not.
+            From the copies that survive the node and the keys alone: files, databases,
+            apps; then it reads every page, walks the customers' path, and damages copies
+            to see it noticed. A migration goes on to its copy only with evidence that has
+            not expired. Status: 0 all passed, 1 something did not.
             Example: bascule snapshot drill
             """)
     @OptionGroup var options: FleetOptions

@@ -9,7 +9,8 @@ struct SnapshotArchives: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "archives", abstract: "The archives of files, asked of the nodes that keep them.",
         discussion: """
-            What was seen goes on record here; an archive on record that is gone is said, and fails the command.
+            What was seen goes on record here; an archive on record that is gone is said,
+            and fails the command.
             Example: bascule snapshot archives
             """)
     @OptionGroup var options: FleetOptions
@@ -61,8 +62,9 @@ struct SnapshotPrune: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "prune", abstract: "Delete archives of files beyond what services.backup.borg.keep says.",
         discussion: """
-            Only from here, never by a node: first every archive on record has to be there, then all are read and checked,
-            and only then old ones go. The first prune of a repository only puts its archives on record.
+            Only from here, never by a node: first every archive on record has to be
+            there, then all are read and checked, and only then old ones go. The first
+            prune of a repository only puts its archives on record.
             Example: bascule snapshot prune
             """)
     @OptionGroup var options: FleetOptions
@@ -102,10 +104,11 @@ struct SnapshotFiles: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "files", abstract: "Bring files or folders back from an archive.",
         discussion: """
-            They appear below --into with their whole paths; nothing that is there is overwritten unless told.
+            They appear below --into with their whole paths; nothing that is there is
+            overwritten unless told.
             Examples:
               bascule snapshot files --path /srv/shop/uploads/7.jpg
-              bascule snapshot files --path /etc --into /root/etc-before --archive vps1-files-2026-11-22T03:10:00
+              bascule snapshot files --path /etc --into /root/before --archive ARCHIVE
               bascule snapshot files --path /srv/shop/uploads --into / --overwrite
             """)
     @OptionGroup var options: FleetOptions

@@ -10,15 +10,16 @@ struct SnapshotRestore: AsyncParsableCommand {
         commandName: "restore",
         abstract: "Bring PostgreSQL back as it was at a moment: all of it, one database, or one table.",
         discussion: """
-            It is restored beside what is there first, so that a restore which fails leaves everything as it is; the
-            cluster that is replaced is kept until bascule snapshot discard. Without a moment everything that is archived
-            comes back.
+            It is restored beside what is there first, so that a restore which fails
+            leaves everything as it is; the cluster that is replaced is kept until bascule
+            snapshot discard. Without a moment everything that is archived comes back.
             Examples:
-              bascule snapshot restore                               onto a new, empty node
+              bascule snapshot restore           onto a new, empty node
               bascule snapshot restore --to-time 2026-12-06T02:59:00Z --replace
-              bascule snapshot restore --to-point before-sale --database shop --as shop_before
-              bascule snapshot restore --database shop --table public.orders    into the schema `restored`
-              bascule snapshot restore --beside                      a second cluster on a socket of its own
+              bascule snapshot restore --to-point before-sale --database shop --as before
+              bascule snapshot restore --database shop --table public.orders
+                  into the schema `restored`
+              bascule snapshot restore --beside  a second cluster on a socket of its own
             """)
     @OptionGroup var options: FleetOptions
     @OptionGroup var output: OutputOptions
