@@ -10,7 +10,8 @@ struct BenchCommand: AsyncParsableCommand {
         discussion: """
             Examples:
               bascule bench run --url https://shop.example/ --as before
-              bascule bench run --url https://shop.example/ --as after --connect-to 203.0.113.10:443
+              bascule bench run --url https://shop.example/ --as after \\
+                  --connect-to 203.0.113.10:443
               bascule bench                the table
               bascule bench pooling --yes  what PgBouncer brings, on this node
             """,

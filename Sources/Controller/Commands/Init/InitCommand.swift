@@ -13,7 +13,7 @@ struct InitCommand: ParsableCommand {
             defaults. Nothing that is there already is overwritten.
             Examples:
               bascule init
-              bascule init --yes --name myshop --domain shop.example --address 203.0.113.10
+              bascule init --yes --name shop --domain shop.example --address 203.0.113.10
               bascule init --reference  every key, explained
               bascule init --ci github
                   .github/workflows/bascule.yml, for the fleet file that is there
