@@ -16,8 +16,10 @@ struct MonitoringCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "test-alert",
             abstract: "Send an alert that says it is a test, and wait until every channel has taken it.",
-            discussion:
-                "Ends with 0 once the mail server or the webhook has accepted it, with 1 where one has not in time.")
+            discussion: """
+                Ends with 0 once the mail server or the webhook has accepted it, with 1 where
+                one has not in time.
+                """)
         @OptionGroup var options: FleetOptions
         @Option(help: "How long to wait: 30s, 2m.") var within = Span(seconds: 90)
 
