@@ -72,7 +72,7 @@ extension OnNodes {
                     for key in keys: known[key] = int(time.time()) - 3 * 86400
                     json.dump(known, open(path, "w"))
                 E
-                sed -i -E 's/^(bascule_backup_last_success[^ ]* ).*/\\\\1'$(($(date +%s) - 259200))'/' /var/lib/prometheus/node-exporter/bascule-backup-borg.prom
+                sed -i -E 's/^(bascule_backup_last_success[^ ]* ).*/\\1'$(($(date +%s) - 259200))'/' /var/lib/prometheus/node-exporter/bascule-backup-borg.prom
                 """)
             try await wait(["BackupTooOld/postgresql", "BackupTooOld/postgresql-verified", "BackupTooOld/borg"])
             let made = try await scene.bascule("snapshot", "create")
