@@ -55,7 +55,14 @@ extension OnNodes {
             let set = try await scene.bascule("secret", "set", "HOOK", stdin: "http://127.0.0.1:9999/alerts")
             try #require(set.status == 0, "\(set.all)")
             try await scene.converge(Self.fleet)
-            // The first backups are being made: what is missing is missing until they are there.
+            let made = try await eventually(within: 120) {
+                try await scene.run(
+                    "vps1", "sh", "-c",
+                    "grep -q '\"verified\"' /var/lib/bascule-backup/postgresql/target-local.json && grep -q '\"time\"' /var/lib/bascule-backup/borg/target-local.json && ! systemctl is-active -q bascule-backup-postgresql bascule-backup-borg"
+                ).status == 0
+            }
+            #expect(made, "no backups")
+            // What was missing until now is there.
             try await wait([])
             #expect(try await scene.bascule("hold", "vps1").status == 0)
 
@@ -75,8 +82,8 @@ extension OnNodes {
                 sed -i -E 's/^(bascule_backup_last_success[^ ]* ).*/\\1'$(($(date +%s) - 259200))'/' /var/lib/prometheus/node-exporter/bascule-backup-borg.prom
                 """)
             try await wait(["BackupTooOld/postgresql", "BackupTooOld/postgresql-verified", "BackupTooOld/borg"])
-            let made = try await scene.bascule("snapshot", "create")
-            #expect(made.status == 0, "\(made.all)")
+            let fresh = try await scene.bascule("snapshot", "create")
+            #expect(fresh.status == 0, "\(fresh.all)")
             try await scene.shell("vps1", "systemctl start bascule-backup-borg.service")
             try await wait([])
 
