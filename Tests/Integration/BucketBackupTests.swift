@@ -146,10 +146,11 @@ extension OnNodes {
             #expect(files.status == 0, "\(files.all)")
             #expect(try await scene.shell("a", "cat /var/lib/bascule-restore/files/srv/data/one.txt") == "one")
 
-            // A server that somebody else's certificate is shown for is not spoken to.
+            // A server that somebody else's certificate is shown for is not spoken to. Without the hold, the agent puts the
+            // roots back at once.
             try await scene.shell(
                 "a",
-                "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 -subj /CN=other -keyout /tmp/k -out /etc/bascule-backup/cloud-roots.pem 2>/dev/null"
+                "bascule-agent hold >/dev/null; openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 -subj /CN=other -keyout /tmp/k -out /etc/bascule-backup/cloud-roots.pem 2>/dev/null"
             )
             // It is tried for a minute.
             let refused = try await scene.lab.exec(
