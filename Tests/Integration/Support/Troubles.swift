@@ -39,7 +39,8 @@ struct Trouble {
             "PostgreSQLConnectionsExhausted", "PostgreSQLLongTransaction", "PostgreSQLDeadlocks", "PostgreSQLRollsBack",
             "PgBouncerClientsWait", "PgBouncerClientsWaitLong", "RedisMemoryHigh", "RedisEvictsDurable",
             "RedisDoesNotPersist", "RedisHitRateLow", "RedisRefusesConnections", "MailQueueLong", "MailStuck",
-            "BackupTooOld", "BackupFailed", "BackupMetricsStopped", "RuleFails", "TextMetricsUnreadable", "ClockNotSynchronized", "ClockOff", "MemoryLow",
+            "BackupTooOld", "BackupFailed", "BackupMetricsStopped", "RuleFails", "TextMetricsUnreadable",
+            "ClockNotSynchronized", "ClockOff", "MemoryLow",
             "MemoryExhausted", "ProcessKilledForMemory", "LoadHigh", "CPUBusy", "UnitFailed", "RebootRequired",
             "DiskFilling", "DiskAlmostFull", "DiskFull", "DiskUnderFloor", "InodesLow", "DriftLeftAlone",
             "MonitoringConfigurationRefused", "HealingSuspended", "CertificateEnds", "CertificateEndsSoon",
@@ -219,7 +220,6 @@ struct Trouble {
     /// cannot be told cannot be told that.
     static let silenced: Set = [
         "DiskFilling", "DiskAlmostFull", "MemoryLow", "ServerErrors", "PostgreSQLConnectionsHigh",
-        "PgBouncerClientsWait",
-        "NotificationsFail",
+        "PgBouncerClientsWait", "NotificationsFail", "BackupFailed",
     ]
 }
