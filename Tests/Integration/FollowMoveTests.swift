@@ -52,6 +52,7 @@ extension OnNodes {
 
         /// What a migration that is given up has made at the source does not stay there.
         @Test(.timeLimit(.minutes(10))) func aMoveThatIsGivenUpLeavesNothingBehind() async throws {
+            try await scene.startAnew()
             _ = try await SmallMove.make(in: scene)
             try scene.fleet(SmallMove.fleet(approve: "auto", watch: "120s", newWrites: "reverse"))
             let copied = try await scene.bascule("apply", "--yes", "--through", "copy", deadline: .seconds(240))
