@@ -48,6 +48,11 @@ import Testing
         for text in ["", "a", "/a/", "//a", "/a/../b", "/a/./b", "/a\nb", "/a'b", "/a$b", "/a;b", "/a\0b"] {
             #expect(!PathText.isAbsolute(text), "\(text)")
         }
+        for text in ["/", "/srv/a-b_c.d/E9"] { #expect(PathText.isPlainAbsolute(text)) }
+        for text in ["/srv/a b", "/srv/a&b", "/a|b", "/a>b", "/a(b", "/a*", "/%h", "/a~", "/a#b", "/é", "/a/../b", "a"]
+        {
+            #expect(!PathText.isPlainAbsolute(text), "\(text)")
+        }
         #expect(PathText.inside("./a/b") == "a/b")
         #expect(PathText.inside(".") == ".")
         for text in ["", "../a", "a/../b", "/a", "~/a", "a/.."] { #expect(PathText.inside(text) == nil, "\(text)") }

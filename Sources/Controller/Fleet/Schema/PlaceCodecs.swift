@@ -19,6 +19,16 @@ extension Codec where Value == String {
             show: { $0.isEmpty ? nil : .text($0) }, parse: { PathText.isAbsolute($0) ? $0 : nil })
     }
 
+    /// A path on a node that also stands in commands that a shell reads (a login's forced one), in units and in other
+    /// programs' configurations: what means nothing to any of them.
+    static var plainPath: Codec {
+        .scalar(
+            "an absolute path of letters, digits, '.', '_' and '-'", pattern: "^/[A-Za-z0-9._/-]*$",
+            code: .fleetBadPath,
+            hint: "write the whole path from '/', without blanks, '.', '..', '//' or a '/' at the end",
+            show: { $0.isEmpty ? nil : .text($0) }, parse: { PathText.isPlainAbsolute($0) ? $0 : nil })
+    }
+
     /// A file of the fleet's own folder.
     static var fleetPath: Codec {
         .scalar(
@@ -150,6 +160,10 @@ enum PathText {
         return text.dropFirst().split(separator: "/", omittingEmptySubsequences: false)
             .allSatisfy { !$0.isEmpty && $0 != "." && $0 != ".." }
     }
+
+    static let plain = TextRule(what: "", first: "/", rest: "A-Za-z0-9._/-", limit: 4096)
+
+    static func isPlainAbsolute(_ text: String) -> Bool { plain.accepts(text) && isAbsolute(text) }
 
     /// A relative path without its `./`, or nil where it leaves its folder.
     static func inside(_ text: String) -> String? {

@@ -129,7 +129,7 @@ extension Backup: Declared {
 extension BackupFolder: Declared {
     static var about: String { "A folder of the node itself" }
     static var fields: [Field<BackupFolder>] {
-        [.key("path", \.path, .absolutePath, required: true, "The folder; best on a disk of its own")]
+        [.key("path", \.path, .plainPath, required: true, "The folder; best on a disk of its own")]
     }
 }
 
@@ -138,7 +138,7 @@ extension BackupNode: Declared {
     static var fields: [Field<BackupNode>] {
         [
             .key("node", \.node, .name(.node), required: true, "The node that keeps them"),
-            .key("path", \.path, .absolutePath, "The folder there"),
+            .key("path", \.path, .plainPath, "The folder there"),
         ]
     }
 }

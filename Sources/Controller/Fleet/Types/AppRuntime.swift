@@ -35,7 +35,7 @@ private struct InstalledSource: Declared {
     var folder = ""
     static var about: String { "PM2 as it already is on the node" }
     static var fields: [Field<InstalledSource>] {
-        [.key("path", \.folder, .absolutePath, required: true, "The folder with PM2's package.json, on the node")]
+        [.key("path", \.folder, .plainPath, required: true, "The folder with PM2's package.json, on the node")]
     }
 }
 

@@ -24,13 +24,7 @@ extension Compilation {
         var folders: [NodeName: [String]] = [:]
         for (name, target) in targets {
             guard case .node(let vault) = target else { continue }
-            guard topology.placements[vault.node] != nil else {
-                throw BasculeError(
-                    .catalogueUnplaced,
-                    "the node \(vault.node) keeps backups, but is not in the topology \(fleet.activeTopology)",
-                    at: place("services.backup.targets.\(name).node"),
-                    hint: "add \(vault.node): [] under topologies.\(fleet.activeTopology)")
-            }
+            try requirePlaced(vault, of: name)
             for client in topology.nodes(with: .backup) where client != vault.node {
                 let login = Self.borgLogin(client)
                 try note(login, .generatedSSH)
@@ -44,6 +38,16 @@ extension Compilation {
             }
         }
         for (node, keys) in lines { try placeVault(node, keys, folders[node] ?? []) }
+    }
+
+    /// A node that keeps others' backups is one that is managed.
+    func requirePlaced(_ vault: BackupNode, of target: String) throws {
+        guard topology.placements[vault.node] == nil else { return }
+        throw BasculeError(
+            .catalogueUnplaced,
+            "the node \(vault.node) keeps backups, but is not in the topology \(fleet.activeTopology)",
+            at: place("services.backup.targets.\(target).node"),
+            hint: "add \(vault.node): [] under topologies.\(fleet.activeTopology)")
     }
 
     private mutating func placeVault(_ node: NodeName, _ keys: [Content], _ folders: [String]) throws {

@@ -101,13 +101,7 @@ extension Compilation {
     mutating func placeCopyVaults(_ service: Backup) throws {
         guard let client = archivedNode else { return }
         for (name, vault) in postgresCopies(service, on: client) {
-            guard topology.placements[vault.node] != nil else {
-                throw BasculeError(
-                    .catalogueUnplaced,
-                    "the node \(vault.node) keeps backups, but is not in the topology \(fleet.activeTopology)",
-                    at: place("services.backup.targets.\(name).node"),
-                    hint: "add \(vault.node): [] under topologies.\(fleet.activeTopology)")
-            }
+            try requirePlaced(vault, of: name)
             try placeCopyVault(vault, of: client)
         }
     }
