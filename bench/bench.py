@@ -19,6 +19,7 @@ import tempfile
 
 sys.dont_write_bytecode = True
 
+import elsewhere
 import engine
 import heal
 import mysql
@@ -39,6 +40,8 @@ def arguments():
     parser.add_argument("--idle-rounds", type=int, default=15, help="of the runs with nothing to do (15)")
     parser.add_argument("--nodes", default="4,50,500", help="how many nodes the curve has (4,50,500)")
     parser.add_argument("--rows", type=int, default=2_000_000, help="of the database (2000000)")
+    parser.add_argument(
+        "--image", choices=["debian12", "debian13"], help="copy PostgreSQL's rows on a throwaway node of this release")
     parser.add_argument("--keys", type=int, default=1_000_000, help="of the Redis database (1000000)")
     parser.add_argument("--watch", type=int, default=30, help="seconds to watch idle agents (30)")
     parser.add_argument("--bascule", default=os.environ.get("BASCULE", ROOT / "dist/bascule"))
@@ -159,9 +162,12 @@ def main():
             rows += stack.measure(options.bascule, folder, agents, options.rounds)
         if options.only in (None, "postgres"):
             say("PostgreSQL")
-            reachable = pathlib.Path(folder) / "agent"
-            shutil.copy(agent, reachable)
-            rows += postgres.measure(folder, reachable, options.rows, options.rounds)
+            if options.image:
+                rows += elsewhere.postgres(options, folder, agents, agent)
+            else:
+                reachable = pathlib.Path(folder) / "agent"
+                shutil.copy(agent, reachable)
+                rows += postgres.measure(folder, reachable, options.rows, options.rounds)
         if options.only in (None, "redis"):
             say("Redis")
             rows += redis.measure(folder, agent, options.keys)

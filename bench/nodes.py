@@ -22,10 +22,10 @@ log = /var/log/app/{{name}}.log
 
 
 class Nodes:
-    """The nodes of one run, all blank Debian 12, and the SSH login of an administrator on each."""
+    """The nodes of one run, all blank and of one release, and the SSH login of an administrator on each."""
 
-    def __init__(self, bascule, folder, agents):
-        self.bascule, self.folder = bascule, pathlib.Path(folder)
+    def __init__(self, bascule, folder, agents, image="debian12"):
+        self.bascule, self.folder, self.image = bascule, pathlib.Path(folder), image
         # Connections are held only where that is what is measured.
         self.environment = {**os.environ, "BASCULE_AGENTS": str(agents), "BASCULE_HOLD": "0"}
         self.key = self.folder / "key"
@@ -40,7 +40,7 @@ class Nodes:
 
     def up(self, *names):
         say(f"nodes: {' '.join(names)}")
-        for line in self.lab("up", "--json", "--key", f"{self.key}.pub", *names).splitlines():
+        for line in self.lab("up", "--image", self.image, "--json", "--key", f"{self.key}.pub", *names).splitlines():
             node = json.loads(line)
             self.nodes[node["name"]] = node
         with self.known.open("w") as file:

@@ -1,14 +1,17 @@
 """A PostgreSQL database with its indexes, copied by the agent's mover, by pg_dump and pg_restore, and by pgcopydb."""
 
+import argparse
 import json
 import os
 import pathlib
 import pwd
 import shutil
+import sys
 
 from tools import Failure, environment, row, run, say, timed
 
-BINARIES = pathlib.Path("/usr/lib/postgresql/15/bin")
+# Where the release's own version is: 15 on Debian 12, 17 on Debian 13.
+BINARIES = max(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name), default=None)
 JOBS = 2
 PGCOPYDB = shutil.which("pgcopydb")
 SETTINGS = """
@@ -169,3 +172,22 @@ def mover(source, target, agent, what):
         if found["differingTables"] or found["differingSequences"] or found["shapeDifferences"]:
             raise Failure(f"the copy differs: {json.dumps(found)[:2000]}")
     return seconds, report
+
+
+def main():
+    """The measurement alone, as a throwaway node runs it: rows as JSON on standard output."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", help="where the servers' folders are made")
+    parser.add_argument("agent")
+    parser.add_argument("rows", type=int)
+    parser.add_argument("rounds", type=int)
+    options = parser.parse_args()
+    print(json.dumps(measure(options.folder, options.agent, options.rows, options.rounds)))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except Failure as failure:
+        say(f"bench: {failure}")
+        sys.exit(1)

@@ -22,12 +22,7 @@ class Stack(Nodes):
     def __init__(self, bascule, folder, agents, image):
         path = pathlib.Path(folder) / image
         path.mkdir()
-        super().__init__(bascule, path, agents)
-        self.image = image
-
-    def lab(self, *words):
-        more = ["--image", self.image] if words[0] == "up" else []
-        return super().lab(words[0], *more, *words[1:])
+        super().__init__(bascule, path, agents, image)
 
     def fleet(self, name):
         """The example, on one node that is there already."""
