@@ -106,6 +106,10 @@ demo: deps controller agent ## a shop leaves its SaaS, live, on throwaway nodes 
 demo-rollback: deps controller agent ## the same with a fault before the opening: the old system serves again
 	BASCULE=$(abspath $(DIST))/bascule Examples/girlycrea/demo.sh rollback
 
+.PHONY: drill
+drill: deps controller agent ## the demo's shop is lost and comes back from another node's copies alone (as root)
+	BASCULE=$(abspath $(DIST))/bascule Examples/girlycrea/drill.sh
+
 .PHONY: bench
 bench: deps controller agent ## measure: nothing to do, from blank, copying, the agent's footprint
 	BASCULE=$(abspath $(DIST))/bascule scripts/bench.sh $(BENCH_FLAGS)

@@ -14,9 +14,13 @@ final class RunView: Sendable {
         var log = StepLog()
         /// Of each node, how its steps of the current phase ended.
         var phase: [String: (good: Int, changed: Int, bad: Int, seconds: Double)] = [:]
+        /// Whether the phase is a task's only step: its line says all.
+        var isSingle = false
     }
 
     private let json: Bool
+    /// Whether single tasks are run one after another, which belong to no phase that a reader knows.
+    private let isTask: Bool
     private let screen: LiveScreen?
     private let state: SharedState
 
@@ -25,8 +29,8 @@ final class RunView: Sendable {
         let value = Mutex(State(board: RunBoard(now: RunView.now)))
     }
 
-    init(json: Bool) {
-        self.json = json
+    init(json: Bool, isTask: Bool = false) {
+        (self.json, self.isTask) = (json, isTask)
         let state = SharedState()
         self.state = state
         screen =
@@ -78,7 +82,10 @@ final class RunView: Sendable {
     /// What stays on a terminal; the rest is in the live lines.
     private func live(_ event: RunEvent, _ state: inout State) -> [String] {
         switch event {
-        case .phase: return endPhase(&state) + common(event)
+        case .phase(_, let steps):
+            let ended = endPhase(&state)
+            state.isSingle = isTask && steps == 1
+            return ended + common(event)
         case .started(let node, let step):
             state.board.started(node, step, now: RunView.now)
             return []
@@ -88,6 +95,7 @@ final class RunView: Sendable {
             return []
         case .finished(let node, let step, let result):
             state.board.finished(node, step.id, isGood: result.isGood)
+            if state.isSingle, result.isGood { return [line(node, step, result)] }
             let said = state.log.take(key(node, step.id))
             var sums = state.phase[RunBoard.name(node)] ?? (0, 0, 0, 0)
             sums.good += result.isGood ? 1 : 0
@@ -121,7 +129,7 @@ final class RunView: Sendable {
             let mark = sums.bad == 0 ? Terminal.paint("✓", .green) : Terminal.paint("✗", .red)
             let rest = sums.bad == 0 ? "" : ", \(sums.bad) not"
             return
-                "  \(mark) \(name)\(Terminal.paint("  \(sums.good) steps, \(sums.changed) changed\(rest)  \(sums.seconds.durationText)", .dim))"
+                "  \(mark) \(name)\(Terminal.paint("  \(sums.good) \(sums.good == 1 ? "step" : "steps"), \(sums.changed) changed\(rest)  \(sums.seconds.durationText)", .dim))"
         }
     }
 
@@ -143,10 +151,11 @@ final class RunView: Sendable {
 
     private func common(_ event: RunEvent) -> [String] {
         switch event {
+        case .phase(_, 1) where isTask: []
         case .phase(let phase, let steps):
             [
                 Terminal.paint("\(phase.rawValue)", .bold)
-                    + Terminal.paint("  \(phase.purpose), \(steps) steps", .dim)
+                    + Terminal.paint("  \(phase.purpose), \(steps) \(steps == 1 ? "step" : "steps")", .dim)
             ]
         case .rollingBack(let node, let reason):
             [Terminal.paint("↩ \(node) rolls back: \(Terminal.escape(reason))", .yellow)]

@@ -143,7 +143,7 @@ struct SnapshotRun {
     }
 
     func carryOut(_ planned: Planned) async throws {
-        let view = RunView(json: output.json)
+        let view = RunView(json: output.json, isTask: true)
         view.expect(planned.plan)
         let report = try await Runner(session: session, contact: contact.contact(), observer: view.observer).run(
             planned)

@@ -27,7 +27,7 @@ struct SnapshotDrill: AsyncParsableCommand {
         let session = try FleetSession(parsed, file: options.file, storePath: options.store)
         let lease = try StoreLease(beside: session.store.path)
         defer { withExtendedLifetime(lease) {} }
-        let view = RunView(json: output.json)
+        let view = RunView(json: output.json, isTask: true)
         let drill = Drill(
             parsed: parsed, file: options.file, session: session, contact: contact.contact(),
             lifetime: Double(days) * 86_400, keeps: keep, observer: view.observer)

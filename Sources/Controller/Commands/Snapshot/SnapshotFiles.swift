@@ -170,7 +170,7 @@ struct BorgRun {
     let output: OutputOptions
 
     func carryOut(_ planned: Planned) async throws -> BorgReport {
-        let view = RunView(json: output.json)
+        let view = RunView(json: output.json, isTask: true)
         view.expect(planned.plan)
         let report = try await Runner(session: session, contact: contact.contact(), observer: view.observer).run(
             planned)

@@ -40,7 +40,9 @@ struct BorgControls {
 
     private func attempt(_ damage: String, _ work: () throws -> Void) throws -> BackupControl {
         do { try work() } catch let error as BasculeError where error.code == .borgFailed {
-            let said = (error.cause ?? error.message).split(whereSeparator: \.isNewline).last.map(String.init) ?? ""
+            // The end of what Borg said, line breaks made visible; its first line may be cut.
+            let lines = (error.cause ?? error.message).replacing("\\x0a", with: "\n").split(whereSeparator: \.isNewline)
+            let said = lines.dropFirst(lines.count > 1 ? 1 : 0).first { $0.contains("rror") } ?? lines.last ?? ""
             return BackupControl(damage: damage, wasNoticed: true, said: String(said.prefix(160)))
         }
         return BackupControl(damage: damage, wasNoticed: false, said: "")
