@@ -11,6 +11,9 @@ extension OnNodes {
 
         init() throws { scene = try #require(Scene.shared) }
 
+        /// Debian 13 by BASCULE_TEST_RELEASE=debian13.
+        private var image: String { ProcessInfo.processInfo.environment["BASCULE_TEST_RELEASE"] ?? "debian12" }
+
         private struct Record: Decodable {
             struct Evidence: Decodable {
                 var subject, value: String
@@ -29,7 +32,8 @@ extension OnNodes {
                 try FileManager.default.copyItem(atPath: "\(example)/\(folder)", toPath: "\(scene.folder)/\(folder)")
             }
             let text = try String(contentsOfFile: "\(example)/backups.yaml", encoding: .utf8)
-            try scene.fleet(text.replacing("fleet: girlycrea-backups\n", with: ""))
+            try scene.fleet(
+                text.replacing("fleet: girlycrea-backups\n", with: "").replacing("debian12", with: image))
             // The shop serves only once its tables are there.
             let installed = try await scene.bascule("apply", "--yes", "--through", "install", deadline: .seconds(600))
             try #require(installed.status == 0 || installed.status == 3, "\(installed.all)")
@@ -70,11 +74,17 @@ extension OnNodes {
             #expect(there, "\(said.text)")
         }
 
-        @Test(.timeLimit(.minutes(30)))
-        func theShopComesBackWithinTheHourAndLosesLessThanFiveMinutes() async throws {
+        /// The shop stands once for both tests; whichever comes first makes it.
+        private func stand() async throws {
+            if let there = try? await scene.run("vps1", "test", "-e", "/opt/girlycrea"), there.status == 0 { return }
             try await scene.startAnew()
             try await makeShop()
             try await copied()
+        }
+
+        @Test(.timeLimit(.minutes(20)))
+        func theShopComesBackWithinTheHourAndLosesLessThanFiveMinutes() async throws {
+            try await stand()
             let again = try await scene.bascule("apply", "--yes")
             #expect(again.status == 0 && again.text.contains("Nothing to do"), "\(again.all)")
             for unit in ["bascule-backup-postgresql-copy.service"] {
@@ -85,9 +95,12 @@ extension OnNodes {
             let safe = try await scene.run(
                 "vault", "systemd-analyze", "security", "--threshold=30", "--no-pager", "bascule-vault-seal.service")
             #expect(safe.status == 0, "\(safe.text.suffix(200))")
-            try await attack()
             try await drill("idle")
+        }
 
+        @Test(.timeLimit(.minutes(20)))
+        func theShopComesBackAsQuicklyUnderLoad() async throws {
+            try await stand()
             // Under load: two writers, as fast as the disk lets them up to 200 a second.
             try await scene.shell(
                 "vps1",
@@ -121,33 +134,6 @@ extension OnNodes {
             ] { #expect(record.evidence.contains { $0.subject == word && $0.passed }, "\(when): \(word)") }
             #expect(record.evidence.contains { $0.subject.hasPrefix("journey") && $0.passed })
             #expect((record.rpo ?? 1e9) < 300 && record.rto < 3600 && record.projected < 3600)
-        }
-
-        /// Whoever has the node has its login at the other one, and tries what rsync can.
-        private func attack() async throws {
-            let before = try await scene.shell(
-                "vault", "find \(copies) -type f ! -name '*.info*' ! -name arrived | sort | xargs sha256sum")
-            let tried = try await scene.run(
-                "vps1", "sh", "-c",
-                """
-                cd /root; mkdir -p none junk/archive; f=/etc/bascule-backup; system=$(sed 's/ .*//' /var/lib/bascule-backup/postgresql/arrived)
-                host=$(sed -n 's/.*"host" : "\\(.*\\)".*/\\1/p' $f/postgresql.json | head -1)
-                sh="ssh -F /dev/null -i $f/postgresql-login -o UserKnownHostsFile=$f/postgresql-known-hosts -o BatchMode=yes"
-                rsync -r --delete -e "$sh" none/ bascule-vault@$host:$system/ && echo DELETED
-                wal=$(cd /srv/backup/postgresql; ls archive/main/*/*/* | head -1); mkdir -p junk/$(dirname $wal); echo junk > junk/$wal
-                rsync -rI -e "$sh" junk/ bascule-vault@$host:$system/ && echo REPLACED
-                rsync -rI --inplace -e "$sh" junk/ bascule-vault@$host:$system/ && echo WRITTEN
-                $sh bascule-vault@$host rm -rf \(copies) && echo RAN
-                rsync --list-only -e "$sh" bascule-vault@$host:/etc/ | grep -q passwd && echo LEFT
-                true
-                """)
-            for word in ["DELETED", "REPLACED", "WRITTEN", "RAN", "LEFT"] {
-                #expect(!tried.text.contains(word), "\(tried.all)")
-            }
-            let after = try await scene.shell(
-                "vault", "find \(copies) -type f ! -name '*.info*' ! -name arrived | sort | xargs sha256sum")
-            let kept = Set(after.split(separator: "\n"))
-            #expect(!before.isEmpty && before.split(separator: "\n").allSatisfy { kept.contains($0) })
         }
     }
 }

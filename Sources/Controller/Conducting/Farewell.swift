@@ -1,3 +1,4 @@
+import BasculeFleet
 import BasculeModel
 import BasculeProtocol
 import BasculeSSH
@@ -79,7 +80,7 @@ package struct Farewell: Sendable {
     }
 
     /// Generated secrets that only this node's resources use. What the administrator set stays: it may exist nowhere
-    /// else.
+    /// else. So does the backups' key: what the node has brought elsewhere outlives it, and nothing else opens it.
     private func orphans(of node: NodeName) async throws -> Set<SecretName> {
         let (compiled, _) = try await PlanMaker(session: session).compile()
         func secrets(_ resources: [DesiredResource]) -> Set<SecretName> {
@@ -89,8 +90,9 @@ package struct Farewell: Sendable {
             $0.formUnion(secrets($1))
         }
         let generated = Set(try session.store.secrets().filter { $0.origin == "generated" }.map(\.name))
+        let kept = session.fleet.services.backup?.key ?? Backup().key
         return secrets(compiled.resources[node] ?? []).subtracting(others).intersection(generated).filter {
-            !$0.rawValue.hasPrefix("bascule.")
+            !$0.rawValue.hasPrefix("bascule.") && $0 != kept
         }
     }
 }

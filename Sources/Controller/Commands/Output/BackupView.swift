@@ -53,6 +53,12 @@ enum BackupView {
     }
 
     static func show(_ forecast: RestoreForecast, on node: NodeName, replaces: Bool) {
+        if let fetch = forecast.fetch {
+            let have = fetch.have > 0 ? ", \(fetch.have.bytesText) are here already" : ""
+            Terminal.say(
+                "first the backups of the cluster \(text(fetch.system)) are brought from \(text(fetch.place)): \(fetch.bytes.bytesText)\(have), about \(fetch.seconds.durationText)"
+            )
+        }
         Terminal.say(
             "base backup \(text(forecast.label)) of \(HistoryCommand.time(forecast.ended)) from \(text(forecast.target)), \(forecast.bytes.bytesText), then \(forecast.segments) segments of WAL at most"
         )
@@ -75,6 +81,11 @@ enum BackupView {
         if let socket = report.socket {
             Terminal.say(
                 "on \(node), as postgres: psql -h \(text(socket)); when it is no longer needed: bascule snapshot discard \(text(report.id))"
+            )
+        }
+        if let repository = report.repository {
+            Terminal.say(
+                "the node's repository is now the one that was brought; its own, of another cluster, is kept in \(text(repository))"
             )
         }
         if let kept = report.kept {

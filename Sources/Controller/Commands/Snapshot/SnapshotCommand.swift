@@ -91,10 +91,17 @@ struct SnapshotCreate: AsyncParsableCommand {
                     .postgresql, on: node, id: "point-\(id)", title: "name this moment \(Terminal.escape(point))",
                     command: ["point", point], unless: ["point-is-there", point], seconds: 2, timeout: 120))
         } else {
-            try await SnapshotRun(session: session, contact: contact, output: output).carryOut(
-                try await desk.plan(
-                    .postgresql, on: node, id: "base-\(id)", title: "make a base backup of PostgreSQL",
-                    command: ["base-now", id], unless: ["made", id], seconds: 60, timeout: 20 * 3600))
+            let planned = try await desk.plan(
+                .postgresql, on: node, id: "base-\(id)", title: "make a base backup of PostgreSQL",
+                command: ["base-now", id], unless: ["made", id], seconds: 60, timeout: 20 * 3600)
+            do {
+                try await SnapshotRun(session: session, contact: contact, output: output).carryOut(
+                    planned, closes: false)
+            } catch let status as ExitStatus {
+                let full = await desk.fullDisk(on: node)
+                await session.close()
+                throw full ?? status as any Error
+            }
         }
         await session.close()
     }
@@ -142,14 +149,14 @@ struct SnapshotRun {
         String(UUID().uuidString.lowercased().filter { $0 != "-" }.prefix(12))
     }
 
-    func carryOut(_ planned: Planned) async throws {
+    func carryOut(_ planned: Planned, closes: Bool = true) async throws {
         let view = RunView(json: output.json, isTask: true)
         view.expect(planned.plan)
         let report = try await Runner(session: session, contact: contact.contact(), observer: view.observer).run(
             planned)
         view.finish()
         if report.outcome.exitStatus != 0 {
-            await session.close()
+            if closes { await session.close() }
             throw ExitStatus(code: report.outcome.exitStatus)
         }
     }

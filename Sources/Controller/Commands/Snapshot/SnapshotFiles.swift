@@ -60,28 +60,44 @@ struct SnapshotArchives: AsyncParsableCommand {
 /// `bascule snapshot prune`
 struct SnapshotPrune: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "prune", abstract: "Delete archives of files beyond what services.backup.borg.keep says.",
+        commandName: "prune", abstract: "Delete archives and base backups beyond what the fleet file keeps.",
         discussion: """
-            Only from here, never by a node: first every archive on record has to be
-            there, then all are read and checked, and only then old ones go. The first
-            prune of a repository only puts its archives on record.
+            Files by services.backup.borg.keep, PostgreSQL by its keep: on other nodes, and
+            in buckets with a key for it. Only from here, never by a node: first every
+            backup on record has to be there, then all that stay are read and checked, and
+            only then old ones go. The first prune of a target only puts it on record.
             Example: bascule snapshot prune
             """)
     @OptionGroup var options: FleetOptions
     @OptionGroup var output: OutputOptions
     @OptionGroup var contact: ContactOptions
     @Option(help: "Only this target.") var target: String?
+    @Option(help: "Days of PostgreSQL to keep this once, instead of its keep; 0 keeps the newest full base backup.")
+    var days: Int?
 
     func run() async throws {
+        guard (0...3650).contains(days ?? 0) else { throw BasculeError(.invalidInput, "--days takes 0 to 3650") }
         let session = try options.session()
         let lease = try StoreLease(beside: session.store.path)
         defer { withExtendedLifetime(lease) {} }
         let desk = BorgDesk(session: session)
-        guard let keep = session.fleet.services.backup?.borg?.keep else {
-            throw BasculeError(.notFound, "the fleet file declares no services.backup.borg")
+        let databases = PostgresPruning(
+            session: session, contact: contact.contact(), observer: RunView(json: output.json, isTask: true).observer)
+        let keep = session.fleet.services.backup?.borg?.keep
+        guard keep != nil || !databases.places().isEmpty else {
+            throw BasculeError(
+                .notFound, "the fleet file declares no backups whose retention is to be kept from here",
+                hint: "files: services.backup.borg; PostgreSQL: a target on another node, or one with prune")
         }
         var failed = false
+        for place in databases.places() where target == nil || place.target == target {
+            do { try await prune(databases, place) } catch let error as BasculeError {
+                Terminal.fail(error)
+                failed = true
+            }
+        }
         for place in try await desk.places() where target == nil || place.target == target {
+            guard let keep else { continue }
             let record = try desk.record(of: place)
             let order = BorgTask.prune(
                 place.repository, BorgKeep(daily: keep.daily, weekly: keep.weekly, monthly: keep.monthly),
@@ -96,6 +112,19 @@ struct SnapshotPrune: AsyncParsableCommand {
         }
         await session.close()
         if failed { throw ExitStatus(code: 1) }
+    }
+}
+
+extension SnapshotPrune {
+    private func prune(_ databases: PostgresPruning, _ place: PostgresPruning.Place) async throws {
+        let what = "base backups of \(place.node) at \(place.target)"
+        guard let report = try await databases.prune(place, days: days) else {
+            Terminal.say("the \(what) are on record now; the next prune removes what is older than is kept")
+            return
+        }
+        let wal = report.segments.map { ", \($0) segments of WAL, \((report.bytes ?? 0).bytesText)" } ?? ""
+        Terminal.say("\(what): \(report.kept.count) checked and kept, \(report.pruned.count) removed\(wal)")
+        for label in report.pruned { Terminal.say("  removed \(Terminal.escape(label))") }
     }
 }
 

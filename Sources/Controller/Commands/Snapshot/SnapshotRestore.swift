@@ -20,6 +20,8 @@ struct SnapshotRestore: AsyncParsableCommand {
               bascule snapshot restore --database shop --table public.orders
                   into the schema `restored`
               bascule snapshot restore --beside  a second cluster on a socket of its own
+              bascule snapshot restore --from away
+                  away is another node: its copy is brought here first
             """)
     @OptionGroup var options: FleetOptions
     @OptionGroup var output: OutputOptions
@@ -31,6 +33,8 @@ struct SnapshotRestore: AsyncParsableCommand {
     @Option(help: "The line to follow where earlier restores left several; the newest if absent.") var timeline: Int?
     @Option(name: .customLong("from"), help: "The target to take it from; the nearest that has it if absent.")
     var target: String?
+    @Option(help: "Whose backups, where another node keeps those of several clusters: the system identifier.")
+    var cluster: String?
     @Option(name: .customLong("set"), help: "The base backup to begin with; the newest before the moment if absent.")
     var label: String?
     @Option(help: "Only this database, as a new one beside the one that is there.") var database: String?
@@ -45,7 +49,8 @@ struct SnapshotRestore: AsyncParsableCommand {
         let pairs: [(String, String?)] = [
             ("--to-time", toTime), ("--to-lsn", toLsn), ("--to-point", toPoint),
             ("--timeline", timeline.map(String.init)),
-            ("--target", target), ("--set", label), ("--database", database), ("--table", table), ("--as", name),
+            ("--target", target), ("--cluster", cluster), ("--set", label), ("--database", database),
+            ("--table", table), ("--as", name),
         ]
         let flags = [("--beside", beside), ("--replace", replace || otherCluster), ("--other-cluster", otherCluster)]
         return pairs.flatMap { key, value in value.map { [key, $0] } ?? [] } + flags.filter(\.1).map(\.0)

@@ -46,6 +46,17 @@ package struct BackupDesk: Sendable {
         return place.node
     }
 
+    /// What kept the last base backup from being made, where that is a full disk.
+    package func fullDisk(on node: NodeName) async -> BasculeError? {
+        let word = "\(ErrorCode.diskFull.rawValue): "
+        guard let state = try? await ask(.postgresql, on: node, ["state"], as: PostgresBackupState.self),
+            let said = state.targets.lazy.compactMap(\.error).first(where: { $0.hasPrefix(word) })
+        else { return nil }
+        return BasculeError(
+            .diskFull, String(said.dropFirst(word.count)), at: .node(name: node.rawValue, subject: nil),
+            hint: "make room there, or a larger disk: WAL waits on the node until it finds room, too")
+    }
+
     /// What a node's program answers to one of its questions, as JSON.
     package func ask<Answer: Decodable>(
         _ kind: BackupKind, on node: NodeName, _ words: [String], as type: Answer.Type

@@ -72,6 +72,8 @@ package struct PostgresBackupState: Codable, Sendable {
     package var checksums: Bool?
     /// Why the server says nothing.
     package var server: String?
+    /// What the last prune of a bucket did, by target.
+    package var pruned: [String: PruneReport]?
     package var canary: Canary?
     package var fetched: Fetched?
 }
@@ -82,7 +84,17 @@ package struct RestoreForecast: Codable, Sendable {
         /// `restore-not-empty`, `restore-other-cluster`, `restore-gap`, `restore-space`, `restore-no-server`
         package var code, text: String
     }
+    /// What is to be brought from another node first.
+    package struct Fetch: Codable, Sendable {
+        /// Bytes that are still to be brought, and those that an earlier try has brought.
+        package var bytes, have: Int
+        package var seconds: Double
+        package var place: String
+        /// The cluster's system identifier.
+        package var system: String
+    }
     package var target, label: String
+    package var fetch: Fetch?
     /// When the base backup that it begins with ended.
     package var ended: Double
     package var bytes, segments: Int
@@ -102,12 +114,29 @@ package struct RestoreReport: Codable, Sendable {
     package var id, label, target: String
     package var bytes: Int
     package var copied, replayed: Double
+    /// Seconds that it took to bring it from another node.
+    package var fetched: Double?
     /// LSN.
     package var reached: String
     /// When the last transaction in it was committed; empty where none was replayed.
     package var latest: String
     /// Where the cluster that was replaced is kept.
     package var kept: String?
+    /// Where the node's own repository is kept, whose place the one that was brought has taken.
+    package var repository: String?
     package var into: String?
     package var socket: String?
+}
+
+/// What came of a prune, as the program says that did it.
+package struct PruneReport: Codable, Sendable {
+    package struct Refusal: Codable, Sendable {
+        package var code, text: String
+    }
+    package var id: String
+    /// Base backups; those of another node's copy with their cluster: `SYSTEM/LABEL`.
+    package var kept, pruned: [String]
+    /// Segments of WAL and bytes that went; nil where the tool does not say it.
+    package var segments, bytes: Int?
+    package var refusal: Refusal?
 }

@@ -4,13 +4,16 @@ import BasculeFleet
 import BasculeModel
 import Foundation
 
-/// PostgreSQL in a drill: from another node's copy of its base backups and WAL, up to the last write that got there.
+/// PostgreSQL in a drill: from another node's copy of its base backups and WAL, or a bucket's, up to the last write that
+/// got there.
 extension Drill {
-    /// Another node's copy, as the throwaway node reaches it.
+    /// What survives the node, as the throwaway one reaches it.
     struct DatabaseCopy {
-        var vault: NodeName
-        var setting: PostgresBackupSettings.Copy
-        var hostKey: String
+        /// The target's name, and for people where that is.
+        var name, place: String
+        /// The node that keeps it; nil for a bucket.
+        var vault: NodeName?
+        var survivor: PostgresSurvivor
     }
 
     /// What had arrived at the other node when the host was lost, of one cluster.
@@ -37,20 +40,26 @@ extension Drill {
         guard let service = fleet.services.backup, fleet.services.postgresql != nil,
             fleet.active.nodes(with: .database).first == node, fleet.active.nodes(with: .backup).contains(node)
         else { return nil }
-        for (name, target) in service.targets(of: service.postgresql.targets) {
+        let targets = service.targets(of: service.postgresql.targets)
+        for (name, target) in targets {
             guard case .node(let vault) = target, vault.node != node,
                 let endpoint = try await session.endpoint(vault.node),
                 let key = try await session.pins(vault.node).first
             else { continue }
+            let setting = PostgresBackupSettings.Copy(
+                name: name, place: "\(vault.node):\(Catalogue.copyFolder(vault))",
+                host: endpoint.host.contains(":") ? "[\(endpoint.host)]" : endpoint.host, port: Int(endpoint.port),
+                user: Catalogue.copyUser)
             return DatabaseCopy(
-                vault: vault.node,
-                setting: PostgresBackupSettings.Copy(
-                    name: name, place: "\(vault.node):\(Catalogue.copyFolder(vault))",
-                    host: endpoint.host.contains(":") ? "[\(endpoint.host)]" : endpoint.host, port: Int(endpoint.port),
-                    user: Catalogue.copyUser),
-                hostKey: key.line.split(separator: " ").prefix(2).joined(separator: " "))
+                name: name, place: vault.node.rawValue, vault: vault.node,
+                survivor: .node(
+                    setting, hostKey: key.line.split(separator: " ").prefix(2).joined(separator: " ")))
         }
-        return nil
+        return targets.lazy.compactMap { name, target in
+            guard case .s3(let bucket) = target else { return nil }
+            return DatabaseCopy(
+                name: name, place: "\(bucket.s3.endpoint)/\(bucket.s3.bucket)", survivor: .bucket(name, bucket.s3))
+        }.first
     }
 
     /// Seconds for which rows are written: so many that the first of them must have got away by then.
@@ -86,10 +95,20 @@ extension Drill {
         _ = try? await Runner(session: session, contact: contact, observer: observer).run(planned)
     }
 
-    /// What the other node has of this one now.
+    /// What has survived of this node by now: another node says it itself; of a bucket only the node does, while it lives.
     func arrived(_ copy: DatabaseCopy, of node: NodeName) async throws -> [String: Arrived.Cluster] {
-        let all = try await BackupDesk(session: session).ask("vault", on: copy.vault, ["state"], as: Arrived.self)
-        return all.clients[node.rawValue] ?? [:]
+        let desk = BackupDesk(session: session)
+        if let vault = copy.vault {
+            let all = try await desk.ask("vault", on: vault, ["state"], as: Arrived.self)
+            return all.clients[node.rawValue] ?? [:]
+        }
+        guard let state = try? await desk.ask(.postgresql, on: node, ["state"], as: PostgresBackupState.self),
+            let target = state.targets.first(where: { $0.name == copy.name }), let last = target.wal.last?.last
+        else { return [:] }
+        return [
+            state.system: Arrived.Cluster(
+                last: [String(last.prefix(8)): last], files: 0, bytes: 0, backups: target.backups.map(\.label))
+        ]
     }
 
     /// Fetches the copy as it was at the loss, restores it and replays all of its WAL.
@@ -101,7 +120,7 @@ extension Drill {
         let release = try drill.store.facts(DrillFleet.node).flatMap { DebianRelease(rawValue: $0.codename) }
         let version = drill.fleet.services.postgresql?.version ?? (release ?? .bookworm).postgresql
         let resources = try Catalogue.postgresDrill(
-            session.fleet, version: version, lost: node, copy: copy.setting, hostKey: copy.hostKey,
+            session.fleet, version: version, lost: node, from: copy.survivor,
             digest: { Digest(of: $0) })
         try await converge(
             resources.map { DesiredResource($0, on: DrillFleet.node, origin: "drill") },
@@ -114,8 +133,8 @@ extension Drill {
             if let line = cluster.last.keys.max(), let last = cluster.last[line] { words += ["--until", last] }
         }
         try await work(
-            "fetch the backups of PostgreSQL from \(copy.vault)",
-            ["fetch", copy.setting.name, id, "--replace", "yes"] + words,
+            "fetch the backups of PostgreSQL from \(copy.place)",
+            ["fetch", copy.name, id, "--replace", "yes"] + words,
             ["fetched", id], drill)
         try await work(
             "restore PostgreSQL", ["restore", id, "--replace", "--other-cluster"], ["restored", id], drill)
@@ -124,7 +143,7 @@ extension Drill {
         let fetched = state.fetched?.seconds ?? 0
         say(
             "PostgreSQL",
-            "\(report.label) from \(copy.vault), \(Int64(report.bytes).bytesText), replayed to \(report.reached); \(fetched.durationText) fetching, \(report.copied.durationText) copying, \(report.replayed.durationText) replaying",
+            "\(report.label) from \(copy.place), \(Int64(report.bytes).bytesText), replayed to \(report.reached); \(fetched.durationText) fetching, \(report.copied.durationText) copying, \(report.replayed.durationText) replaying",
             "restored", true, Double(report.bytes), "bytes")
         return (Double(report.bytes), fetched + report.copied + report.replayed)
     }

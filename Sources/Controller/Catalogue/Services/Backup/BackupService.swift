@@ -61,8 +61,37 @@ extension Compilation {
             on: node)
     }
 
+    /// How a node that keeps the backups of others is reached: its address, in brackets where it is IPv6's, and the port.
+    func reach(_ vault: NodeName) -> (host: String, port: Int) {
+        let host = (try? address(vault, neededBy: "services.backup")) ?? "address-of.\(vault)"
+        return (host.contains(":") ? "[\(host)]" : host, sshPort(vault))
+    }
+
+    /// Its line in a file of known hosts.
+    func hostLine(_ vault: NodeName) -> String {
+        let (host, port) = reach(vault)
+        let key = context.hostKeys[vault]?.split(separator: " ").prefix(2).joined(separator: " ")
+        return Self.hostLine(host, port, key: key ?? "not-known-yet")
+    }
+
+    /// - Parameter host: in brackets where it is an address of IPv6; the file wants them only with another port than 22.
+    static func hostLine(_ host: String, _ port: Int, key: String) -> String {
+        let bare = host.filter { $0 != "[" && $0 != "]" }
+        return "\(port == 22 ? bare : "[\(bare)]:\(port)") \(key)\n"
+    }
+
     /// A bundle of roots as it lies on the node; nil where the system's do.
     mutating func placeBackupRoots(_ bucket: BackupBucket.S3, _ name: String, on node: NodeName) throws -> String? {
+        guard let text = try rootsText(bucket, name) else { return nil }
+        let path = Self.rootsPath(name)
+        try add(.file(FileSpec(path, Content(text))), on: node, origin: Self.backupOrigin)
+        return path
+    }
+
+    static func rootsPath(_ name: String) -> String { "\(backupFolder)/\(name)-roots.pem" }
+
+    /// The roots of an S3 of one's own; nil where the system's do.
+    func rootsText(_ bucket: BackupBucket.S3, _ name: String) throws -> String? {
         guard let bundle = bucket.caBundle else { return nil }
         guard let data = FileManager.default.contents(atPath: "\(fleet.folder)/\(bundle)"), data.count <= 1 << 20,
             let text = String(data: data, encoding: .utf8), text.contains("-----BEGIN CERTIFICATE-----")
@@ -71,9 +100,7 @@ extension Compilation {
                 .invalidInput, "\(bundle) holds no certificates in PEM form",
                 at: place("services.backup.targets.\(name).s3.caBundle"))
         }
-        let path = "\(Self.backupFolder)/\(name)-roots.pem"
-        try add(.file(FileSpec(path, Content(text))), on: node, origin: Self.backupOrigin)
-        return path
+        return text
     }
 }
 

@@ -32,13 +32,8 @@ extension Compilation {
         case .folder(let folder): "\(folder.path)/borg"
         case .s3: "\(Self.borgState)/repository"
         case .node(let other):
-            "ssh://\(Self.vaultUser)@\(bracketedAddress(other.node)):\(sshPort(other.node))\(other.path)/borg/\(node)"
+            "ssh://\(Self.vaultUser)@\(reach(other.node).host):\(sshPort(other.node))\(other.path)/borg/\(node)"
         }
-    }
-
-    private func bracketedAddress(_ node: NodeName) -> String {
-        guard let address = try? address(node, neededBy: "services.backup") else { return "address-of.\(node)" }
-        return address.contains(":") ? "[\(address)]" : address
     }
 
     private mutating func placeBorg(
@@ -82,13 +77,8 @@ extension Compilation {
                 FileSpec(
                     "\(Self.backupFolder)/borg-login", .parts([.secret(Self.borgLogin(node))]),
                     permissions: Permissions(mode: 0o600)))
-            let lines = vaults.sorted().map { vault in
-                let port = sshPort(vault)
-                let host = (try? address(vault, neededBy: "services.backup")) ?? "address-of.\(vault)"
-                let key = context.hostKeys[vault]?.split(separator: " ").prefix(2).joined(separator: " ")
-                return "\(port == 22 ? host : "[\(host)]:\(port)") \(key ?? "not-known-yet")\n"
-            }
-            files.append(FileSpec("\(Self.backupFolder)/borg-known-hosts", Content(lines.joined())))
+            files.append(
+                FileSpec("\(Self.backupFolder)/borg-known-hosts", Content(vaults.sorted().map(hostLine).joined())))
         }
         let all = BorgSettings(
             node: node.rawValue, state: Self.borgState, unit: Self.borgUnit, key: "\(Self.backupFolder)/borg.key",
@@ -116,6 +106,10 @@ extension Compilation {
     private mutating func rcloneFile(_ bucket: BackupBucket.S3, _ path: String) throws -> FileSpec {
         try note(bucket.accessKey, .given)
         try note(bucket.secretKey, .given)
+        return try rcloneFile(bucket, path, Permissions(mode: 0o600))
+    }
+
+    func rcloneFile(_ bucket: BackupBucket.S3, _ path: String, _ permissions: Permissions) throws -> FileSpec {
         let content = try render(
             "backup-rclone.conf",
             [
@@ -124,7 +118,7 @@ extension Compilation {
                 "endpoint": .text("https://\(bucket.endpoint)"), "region": .text(bucket.region),
                 "pathStyle": .text("\(bucket.pathStyle)"), "storageClass": .text(bucket.storageClass),
             ])
-        return FileSpec(path, content, permissions: Permissions(mode: 0o600))
+        return FileSpec(path, content, permissions: permissions)
     }
 
     /// What is kept by itself, and what the fleet file adds.

@@ -7,7 +7,7 @@ extension Compilation {
     /// The one stanza: a fleet has one PostgreSQL, and another node that takes it over goes on with its backups.
     static var postgresStanza: String { "main" }
     static var pgbackrestConfig: String { "\(backupFolder)/pgbackrest.conf" }
-    private static var postgresBackupState: String { "\(backupState)/postgresql" }
+    static var postgresBackupState: String { "\(backupState)/postgresql" }
     private static var postgresBackupUnit: String { "bascule-backup-postgresql" }
 
     /// The node whose PostgreSQL is backed up; nil where none is.
@@ -73,18 +73,10 @@ extension Compilation {
         let repository = targets.lazy.compactMap {
             if case .folder(let folder) = $0.target { Self.repositoryPath(folder) } else { nil }
         }.first
-        let days = max(1, Self.wholeSeconds(service.postgresql.keep) / 86_400)
+        let days = Self.keptDays(service)
         let config = FileSpec(
-            Self.pgbackrestConfig,
-            try render(
-                "backup-pgbackrest.conf",
-                [
-                    "repositories": .list(repositories), "days": .integer(days),
-                    "state": .text(Self.postgresBackupState),
-                    "key": .content(.parts([.secret(service.key)])), "port": .integer(postgres.port),
-                    "processes": .integer(service.postgresql.processes), "version": .integer(version),
-                    "stanza": .text(Self.postgresStanza),
-                ]), permissions: Permissions(owner: "root", group: "postgres", mode: 0o640))
+            Self.pgbackrestConfig, try pgbackrestFile(service, version, repositories, days: days),
+            permissions: Permissions(owner: "root", group: "postgres", mode: 0o640))
         let settings = PostgresBackupSettings(
             version: version, port: postgres.port, stanza: Self.postgresStanza, config: Self.pgbackrestConfig,
             state: Self.postgresBackupState, unit: Self.postgresBackupUnit,
@@ -119,25 +111,51 @@ extension Compilation {
         }
     }
 
+    /// - Parameter days: base backups that are older go, where somebody says `expire`.
+    func pgbackrestFile(
+        _ service: Backup, _ version: Int, _ repositories: [Variable], days: Int, state: String? = nil
+    ) throws -> Content {
+        try render(
+            "backup-pgbackrest.conf",
+            [
+                "repositories": .list(repositories), "days": .integer(days),
+                "state": .text(state ?? Self.postgresBackupState),
+                "key": .content(.parts([.secret(service.key)])),
+                "port": .integer(fleet.services.postgresql?.port ?? 5432),
+                "processes": .integer(service.postgresql.processes), "version": .integer(version),
+                "stanza": .text(Self.postgresStanza),
+            ])
+    }
+
+    /// Days that `keep` is.
+    static func keptDays(_ service: Backup) -> Int { max(1, wholeSeconds(service.postgresql.keep) / 86_400) }
+
     private static func repositoryPath(_ folder: BackupFolder) -> String {
         folder.path.hasPrefix("\(backupState)/") ? folder.path : "\(folder.path)/postgresql"
     }
 
-    private mutating func pgbackrestRepository(
-        _ service: Backup, _ number: Int, _ name: String, _ target: BackupTarget, on node: NodeName
+    /// - Parameter isBare: only the settings, for a node that has the rest.
+    mutating func pgbackrestRepository(
+        _ service: Backup, _ number: Int, _ name: String, _ target: BackupTarget, on node: NodeName,
+        isBare: Bool = false
     ) throws -> Variable {
         var values: [String: Variable] = [
             "number": .integer(number), "name": .text(name), "folder": false, "s3": false,
         ]
         switch target {
-        case .folder(let folder): values["folder"] = .map(["path": .text(Self.repositoryPath(folder))])
+        case .folder(let folder):
+            values["folder"] = .map(["path": .text(isBare ? folder.path : Self.repositoryPath(folder))])
         case .node: break  // Copied to, not written to: PostgresCopies.
         case .s3(let bucket):
             let s3 = bucket.s3
-            try note(s3.accessKey, .given)
-            try note(s3.secretKey, .given)
+            if !isBare {
+                try note(s3.accessKey, .given)
+                try note(s3.secretKey, .given)
+            }
             let parts = s3.endpoint.split(separator: ":").map(String.init)
-            let roots = try placeBackupRoots(s3, name, on: node)
+            // A node that has the target has its roots.
+            let roots =
+                isBare ? s3.caBundle.map { _ in Self.rootsPath(name) } : try placeBackupRoots(s3, name, on: node)
             values["s3"] = .map([
                 "path": .text("/\(s3.prefix ?? fleet.name)/postgresql"), "endpoint": .text(parts[0]),
                 "port": .text(parts.count > 1 ? parts[1] : "443"), "bucket": .text(s3.bucket),
@@ -218,11 +236,12 @@ extension Compilation {
 
 /// What the node's program is told: `/etc/bascule-backup/postgresql.json`. No secrets.
 package struct PostgresBackupSettings: Encodable {
-    /// Another node that keeps a copy, as rsync reaches it.
+    /// Another node that keeps a copy, as rsync reaches it; in a drill also a bucket, as rclone does.
     package struct Copy: Encodable, Sendable {
         package var name, place, host: String
         package var port: Int
         package var user: String
+        var bucket, configuration, roots: String?
         package init(name: String, place: String, host: String, port: Int, user: String) {
             (self.name, self.place, self.host, self.port, self.user) = (name, place, host, port, user)
         }

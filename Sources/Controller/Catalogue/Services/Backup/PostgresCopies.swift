@@ -34,10 +34,9 @@ extension Compilation {
     static func copyFolder(_ vault: BackupNode) -> String { "\(vault.path)/postgresql" }
 
     func copySetting(_ name: String, _ vault: BackupNode) -> PostgresBackupSettings.Copy {
-        let host = (try? address(vault.node, neededBy: "services.backup")) ?? "address-of.\(vault.node)"
+        let (host, port) = reach(vault.node)
         return PostgresBackupSettings.Copy(
-            name: name, place: "\(vault.node):\(Self.copyFolder(vault))",
-            host: host.contains(":") ? "[\(host)]" : host, port: sshPort(vault.node), user: Self.copyUser)
+            name: name, place: "\(vault.node):\(Self.copyFolder(vault))", host: host, port: port, user: Self.copyUser)
     }
 
     /// The login and the unit that brings what is new; resources that the job needs.
@@ -48,17 +47,11 @@ extension Compilation {
         let login = Self.borgLogin(node)
         try note(login, .generatedSSH)
         try packages(["rsync", "openssh-client"], on: node, origin: origin)
-        let hosts = copies.map { _, vault in
-            let host = (try? address(vault.node, neededBy: "services.backup")) ?? "address-of.\(vault.node)"
-            let port = sshPort(vault.node)
-            let key = context.hostKeys[vault.node]?.split(separator: " ").prefix(2).joined(separator: " ")
-            return "\(port == 22 ? host : "[\(host)]:\(port)") \(key ?? "not-known-yet")\n"
-        }
         let files = [
             FileSpec(
                 Self.copyLoginFile, .parts([.secret(login)]),
                 permissions: Permissions(owner: "postgres", group: "postgres", mode: 0o600)),
-            FileSpec(Self.copyHostsFile, Content(Set(hosts).sorted().joined())),
+            FileSpec(Self.copyHostsFile, Content(Set(copies.map { hostLine($0.target.node) }).sorted().joined())),
         ]
         var all = needed
         let server = ResourceID(
@@ -112,7 +105,8 @@ extension Compilation {
         let login = Self.borgLogin(client)
         try note(login, .generatedSSH)
         try note(login.publicHalf, .publicSSH(of: login))
-        try packages(["rsync", "python3"], on: node, origin: origin)
+        // It reads a repository before anything of it is removed.
+        try packages(["pgbackrest", "rsync", "python3"], on: node, origin: origin)
         let account = Resource.user(UserSpec(user, home: Self.copyHome, shell: "/bin/sh", system: true))
         try add(account, on: node, origin: origin)
         let folders: [(String, Permissions)] = [
@@ -159,68 +153,4 @@ extension Compilation {
                 service.id(on: node), ResourceID(node: node, kind: "directory", name: "\(path)/\(client)"),
             ], origin: origin)
     }
-}
-
-extension Catalogue {
-    /// What a throwaway node needs to bring a database back from another node's copy: settings, key, login, program.
-    /// - Parameters:
-    ///   - version: PostgreSQL's major version there.
-    ///   - copy: as the throwaway node reaches it; `hostKey` is its SSH key, type and base64.
-    package static func postgresDrill(
-        _ fleet: Fleet, version: Int, lost: NodeName, copy: PostgresBackupSettings.Copy, hostKey: String,
-        digest: @escaping @Sendable ([UInt8]) -> Digest
-    ) throws -> [Resource] {
-        let compilation = Compilation(CompileContext(fleet: fleet, digest: digest))
-        guard let service = fleet.services.backup, let postgres = fleet.services.postgresql else { return [] }
-        let state = "\(Compilation.backupState)/postgresql"
-        let repository = "\(state)/repository"
-        let owned = Permissions(owner: "postgres", group: "postgres", mode: 0o750)
-        let settings = PostgresBackupSettings(
-            version: version, port: postgres.port, stanza: Compilation.postgresStanza,
-            config: Compilation.pgbackrestConfig, state: state, unit: "bascule-backup-none", fullSeconds: 0,
-            verifySeconds: 0,
-            targets: [.init(name: copy.name, kind: "folder", place: repository, expires: false)],
-            copies: [copy], copySeconds: 0, repository: repository, login: Compilation.copyLoginFile,
-            knownHosts: Compilation.copyHostsFile)
-        let host = copy.host.filter { $0 != "[" && $0 != "]" }
-        let config = try compilation.render(
-            "backup-pgbackrest.conf",
-            [
-                "repositories": .list([
-                    .map([
-                        "number": .integer(1), "name": .text(copy.name), "s3": false,
-                        "folder": .map(["path": .text(repository)]),
-                    ])
-                ]), "days": .integer(9999), "state": .text(state),
-                "key": .content(.parts([.secret(service.key)])), "port": .integer(postgres.port),
-                "processes": .integer(service.postgresql.processes), "version": .integer(version),
-                "stanza": .text(Compilation.postgresStanza),
-            ])
-        let folders = [Compilation.backupFolder, Compilation.backupState].map {
-            Resource.directory(DirectorySpec($0, permissions: Permissions(mode: 0o755)))
-        }
-        let own = ["", "/lock", "/spool", "/restore", "/restores"].map {
-            Resource.directory(DirectorySpec("\(state)\($0)", permissions: owned))
-        }
-        let files = [
-            FileSpec(
-                Compilation.pgbackrestConfig, config,
-                permissions: Permissions(owner: "root", group: "postgres", mode: 0o640)),
-            FileSpec("\(Compilation.backupFolder)/postgresql.json", Content(try settings.text)),
-            FileSpec(
-                Compilation.backupProgram("postgresql"), try compilation.render("backup-postgresql", [:]),
-                permissions: Permissions(mode: 0o755)),
-            FileSpec(
-                Compilation.copyLoginFile, .parts([.secret(Compilation.borgLogin(lost))]),
-                permissions: Permissions(owner: "postgres", group: "postgres", mode: 0o600)),
-            FileSpec(
-                Compilation.copyHostsFile,
-                Content("\(copy.port == 22 ? host : "[\(host)]:\(copy.port)") \(hostKey)\n")),
-        ]
-        return ["pgbackrest", "rsync"].map { .package(PackageSpec($0)) } + folders + own + files.map { .file($0) }
-    }
-
-    /// The account that keeps other nodes' copies, and where.
-    package static var copyUser: String { Compilation.copyUser }
-    package static func copyFolder(_ vault: BackupNode) -> String { Compilation.copyFolder(vault) }
 }
