@@ -140,16 +140,19 @@ package struct PostgresPruning: Sendable {
     private func withKeys(_ keys: FileSpec, on keeper: NodeName, _ planned: Planned) throws -> Planned {
         var out = planned
         guard let work = planned.plan.steps.first else { return planned }
-        let step = Step(
-            id: StepID("\(work.id.rawValue)-keys"), phase: work.phase, node: keeper,
-            title: "bring the keys, for as long as it takes",
-            action: .converge([
-                ConvergeItem(
-                    desired: DesiredResource(.file(keys), on: keeper, origin: "snapshot"), before: nil,
-                    change: Change(.create, [Difference("content", before: nil, after: "keys")]))
-            ]), reversal: .reversible(seconds: 0), estimate: 0.1)
-        out.plan.steps = [step] + planned.plan.steps
-        out.plan.steps[1].requires.append(step.id)
+        func step(_ name: String, _ title: String, _ file: FileSpec) -> Step {
+            Step(
+                id: StepID("\(work.id.rawValue)-\(name)"), phase: work.phase, node: keeper, title: title,
+                action: .converge([
+                    ConvergeItem(
+                        desired: DesiredResource(.file(file), on: keeper, origin: "snapshot"), before: nil, change: nil)
+                ]), reversal: .reversible(seconds: 0), estimate: 0.1)
+        }
+        let bring = step("keys", "bring the keys, for as long as it takes", keys)
+        // In the same segment, whatever came of the work: else the agent would heal them back.
+        let take = step("end", "take the keys away", FileSpec(keys.path, Content(""), state: .absent))
+        out.plan.steps = [bring] + planned.plan.steps + [take]
+        out.plan.steps[1].requires.append(bring.id)
         try session.store.save(out.plan)
         return out
     }
