@@ -114,6 +114,9 @@ extension OnNodes {
             let opened = try await scene.bascule("apply", "--yes", "--through", "watch", deadline: .seconds(400))
             #expect(opened.status == 3, "\(opened.all)")
             #expect(try await app("UPDATE users SET hash = 'y' WHERE id = 2").status != 0)
+            // Customers' writes of the new system.
+            _ = try await target("UPDATE users SET hash = 'new side' WHERE id = 3")
+            _ = try await target(#"INSERT INTO orders (id, \"user\", placed, paid) VALUES (9999, 3, now(), true)"#)
             let asked = try await scene.bascule("rollback", "--yes", deadline: .seconds(120))
             #expect(asked.status != 0 && asked.all.contains("rollback-loses"), "\(asked.all)")
             let back = try await scene.bascule(
@@ -121,6 +124,17 @@ extension OnNodes {
             #expect(back.status == 0, "\(back.all)")
             let written = try await app("UPDATE users SET hash = 'z' WHERE id = 2")
             #expect(written.status == 0, "\(written.all)")
+            // They stay, are named with their numbers, and are replaced only when that is said.
+            let refused = try await scene.bascule("apply", "--yes", deadline: .seconds(400))
+            #expect(refused.status == 1 && refused.all.contains("written-since-t0"), "\(refused.all)")
+            #expect(
+                refused.all.contains("users: 1 rows were written")
+                    && refused.all.contains("orders: 1 rows were written"),
+                "\(refused.all)")
+            #expect(try await target("SELECT count(*) FROM orders WHERE id = 9999") == "1")
+            try scene.fleet(
+                Self.fleet(approve: "auto").replacingOccurrences(
+                    of: "      into: shop\n", with: "      into: shop\n      accept: [written-since-t0]\n"))
         }
 
         /// Unanswered means no: the old shop takes writes again.

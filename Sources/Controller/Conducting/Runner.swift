@@ -212,12 +212,12 @@ package struct Runner: Sendable {
             throw BasculeError(.defect, "a conducted phase without a conductor")
         }
         // What is read whole under the fence takes as long as the copy found.
-        let whole = report.results.values.compactMap { result -> Double? in
-            if case .data(.mysql(let found))? = result.output { found.again?.last } else { nil }
+        let whole = report.results.values.reduce(0.0) { sum, result in
+            if case .data(.mysql(let found))? = result.output { sum + (found.again?.last ?? 0) } else { sum }
         }
         if let reason = WindowRule.refusal(
             session.fleet.migration?.window, now: Date(),
-            forecast: whole.reduce(planned.plan.migration?.outageExpected ?? 0, +),
+            forecast: whole + (planned.plan.migration?.outageExpected ?? 0), measured: whole,
             rollback: planned.plan.migration?.rollbackExpected ?? 0)
         {
             report.outcome = .stopped

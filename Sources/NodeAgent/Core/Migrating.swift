@@ -84,6 +84,10 @@ extension SegmentPerformer {
             else {
                 return absent
             }
+            if mysql.verb == .fenceRelease, step.phase == .open {
+                // A way back after T0.
+                try DurableFile.save(true, to: captured("\(mysql.move.name)-opened"))
+            }
             return try await self.move(.mysql(MySQLTask(mysql.verb, mysql.move, fence: fence)), step)
         default:
             let result = try await self.move(task, step)
@@ -135,6 +139,18 @@ extension SegmentPerformer {
         new.fencesTarget = true
         _ = try await run(.postgres(.fenceRelease(new, fence)), step)
         unlink(path)
+    }
+
+    /// The same task, told where an earlier attempt went back after T0.
+    func goneBack(_ task: MySQLTask) -> MySQLTask {
+        var told = task
+        if access(captured("\(task.move.name)-opened"), F_OK) == 0 { told.afterOpen = true }
+        return told
+    }
+
+    /// Once a copy was admitted nothing of then is left.
+    func forgetGoneBack(_ task: MySQLTask) {
+        if [.copy, .sync, .finish].contains(task.verb) { unlink(captured("\(task.move.name)-opened")) }
     }
 
     private func redisFence(_ step: Step) -> RedisFence? {

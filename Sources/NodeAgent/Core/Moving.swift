@@ -29,6 +29,9 @@ extension SegmentPerformer {
                 let phase = step.phase
                 try await Blocking.run { try following.note(postgres, said, phase: phase) }
             }
+        } else if case .mysql(let mysql) = task {
+            report = try await run(.mysql(goneBack(mysql)), step)
+            forgetGoneBack(mysql)
         } else {
             report = try await run(task, step)
         }

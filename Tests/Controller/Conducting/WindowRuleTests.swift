@@ -28,6 +28,21 @@ import Testing
         #expect(refusal(at: 0, forecast: 1790, rollback: 10) == nil)
     }
 
+    /// A MySQL source whose tables are read whole under the fence.
+    @Test func whatACopyHasMeasuredMustFitTheWindow() {
+        var short = Window()
+        short.length = .seconds(60)
+        func refusal(_ measured: Double) -> String? {
+            WindowRule.refusal(short, now: start, forecast: measured + 75, measured: measured, rollback: 2)
+        }
+        #expect(refusal(58) == nil)
+        #expect(
+            refusal(59) == "the cutover and a way back need about 61 s, and the window is 60 s long",
+            "\(refusal(59) ?? "nil")")
+        short.start = start
+        #expect(refusal(0)?.contains("the window ends in 60 s") == true)
+    }
+
     @Test func withoutAStartItIsWhenever() {
         #expect(WindowRule.refusal(nil, now: start, forecast: 1e9, rollback: 0) == nil)
         #expect(WindowRule.refusal(Window(), now: start, forecast: 1e9, rollback: 0) == nil)

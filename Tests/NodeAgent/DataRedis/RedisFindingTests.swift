@@ -33,6 +33,70 @@ struct RedisFindingTests {
         _ = try expect(cache, .evictionPolicy, .warn)
     }
 
+    /// A target that takes nothing more is a finding like any other, and no failure of the preflight.
+    @Test func aFullTargetIsNamed() throws {
+        let pair = try RedisPairFixture()
+        try pair.source.run("SET a b")
+        try pair.target.run("CONFIG SET maxmemory 1")
+        let report = try expect(pair, .memoryLimit, .refuse)
+        #expect(report.findings.filter { $0.code == .memoryLimit }.map(\.message).first?.contains("takes not") == true)
+        let error = #expect(throws: BasculeError.self) { try pair.run(RedisTask.copy) }
+        #expect(error?.code == .redisMoveRefused && error?.cause?.contains("memoryLimit") == true)
+    }
+
+    /// Of a real module: refused by name, left behind and told where that was accepted, moved where the target has it.
+    @Test func aModulesKeysAreNamed() throws {
+        let (library, folder) = try RedisFixture.built("redis-type")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let source = try RedisFixture("--loadmodule", library)
+        try source.run("SET plain x", "BASCULE.MAKE odd 42", "BASCULE.MAKE other 43")
+        var pair = try RedisPairFixture(source: source)
+        let report = try expect(pair, .unsupportedTypes, .refuse)
+        let said = report.findings.first { $0.code == .unsupportedTypes }?.message ?? ""
+        #expect(said.hasPrefix("The target cannot hold 2 keys of type bascule-t, such as o"), "\(said)")
+        let refused = #expect(throws: BasculeError.self) { try pair.run(RedisTask.copy) }
+        #expect(refused?.code == .redisTypeUnsupported)
+        pair.move.accept = [.unsupportedTypes]
+        _ = try expect(pair, .unsupportedTypes, .warn)
+        let copied = try pair.run(RedisTask.copy)
+        #expect(copied.keysWritten == 1 && copied.keysDiffering == 2, "\(copied)")
+        #expect(Set(copied.differences.map(\.key)) == ["odd", "other"])
+        var whole = try RedisPairFixture(source: source, target: RedisFixture("--loadmodule", library))
+        whole.move.method = .dump
+        #expect(try !whole.run(RedisTask.preflight).findings.contains { $0.code == .unsupportedTypes })
+        #expect(try whole.run(RedisTask.copy).keysWritten == 3)
+        #expect(try whole.run(RedisTask.verify).isEqual)
+        try source.run("BASCULE.MAKE odd 44")
+        #expect(try whole.run(RedisTask.verify).differences.map(\.key) == ["odd"])
+    }
+
+    @Test func clocksThatDifferAreNamed() throws {
+        let (library, folder) = try RedisFixture.built("clock-shift")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let late = try RedisFixture(environment: ["LD_PRELOAD": library, "CLOCK_SHIFT": "-90"])
+        let pair = try RedisPairFixture(target: late)
+        let report = try expect(pair, .clockSkew, .warn)
+        let said = report.findings.first { $0.code == .clockSkew }?.message ?? ""
+        #expect(["differ by 89", "differ by 90"].contains { said.contains($0) }, "\(said)")
+        let together = try RedisPairFixture().run(RedisTask.preflight)
+        #expect(!together.findings.contains { $0.code == .clockSkew })
+    }
+
+    /// Redis 7.4, which counts such fields, is not in Debian: what its INFO says is judged as it says it.
+    @Test(arguments: [
+        ("keys=3,expires=0,avg_ttl=0,subexpiry=2", "7.0.15", RedisMethod.dump, true),
+        ("keys=3,expires=0,avg_ttl=0,subexpiry=2", "7.4.0", .dump, false),
+        ("keys=3,expires=0,avg_ttl=0,subexpiry=2", "8.0.1", .dump, false),
+        ("keys=3,expires=0,avg_ttl=0,subexpiry=2", "7.4.0", .commands, true),
+        ("keys=3,expires=0,avg_ttl=0,subexpiry=0", "7.0.15", .dump, false),
+        ("keys=3,expires=3,avg_ttl=0", "6.2.0", .dump, false),
+    ])
+    func expiriesOfFieldsAreNamed(database: String, version: String, method: RedisMethod, isRefused: Bool) {
+        let found = RedisCensus.fieldExpiries(["db0": database], method, target: ["redis_version": version])
+        #expect(found.map(\.code) == (isRefused ? [.fieldExpiries] : []))
+        #expect(found.allSatisfy { $0.weight == .refuse && $0.message.contains(version) })
+    }
+
     /// A login that may neither dump nor ask for anything: values travel by commands, and compare by them.
     @Test func aNarrowLoginIsEnough() throws {
         let pair = try RedisPairFixture()

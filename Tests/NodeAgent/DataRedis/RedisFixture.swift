@@ -13,7 +13,7 @@ final class RedisFixture {
     private let process = Process()
     private let directory: URL
 
-    init(_ options: String...) throws {
+    init(_ options: String..., environment: [String: String] = [:]) throws {
         port = try Self.freePort()
         directory = FileManager.default.temporaryDirectory.appending(path: "bascule-redis-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
@@ -21,6 +21,7 @@ final class RedisFixture {
         process.arguments =
             ["--port", "\(port)", "--bind", "127.0.0.1", "--save", "", "--dir", directory.path] + options
         process.standardOutput = FileHandle.nullDevice
+        if !environment.isEmpty { process.environment = environment }
         try process.run()
         for _ in 0..<100 {
             if let connection = try? client(), (try? connection.call(RedisCommand("PING"))) != nil { return }
@@ -56,6 +57,23 @@ final class RedisFixture {
         }
     }
 
+    /// A C file of Tests/Support/faults as a shared object; whoever asks removes its folder.
+    static func built(_ name: String) throws -> (library: String, folder: URL) {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "bascule-c-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        let compiler = Process()
+        compiler.executableURL = URL(filePath: "/usr/bin/env")
+        let library = folder.appending(path: "\(name).so").path
+        let root = #filePath.split(separator: "/Tests/")[0]
+        compiler.arguments = [
+            "cc", "-shared", "-fPIC", "-O1", "-o", library, "\(root)/Tests/Support/faults/\(name).c",
+        ]
+        try compiler.run()
+        compiler.waitUntilExit()
+        guard compiler.terminationStatus == 0 else { throw BasculeError(.commandFailed, "cc failed") }
+        return (library, folder)
+    }
+
     static func freePort() throws -> UInt16 {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         defer { close(descriptor) }
@@ -79,10 +97,13 @@ struct RedisPairFixture {
     let target: RedisFixture
     var move: RedisMove
 
-    init(method: RedisMethod = .automatic) throws {
-        source = try RedisFixture()
-        target = try RedisFixture()
-        move = RedisMove(source: "SOURCE", target: RedisTarget(.host("127.0.0.1", port: target.port)))
+    init(
+        method: RedisMethod = .automatic, source: RedisFixture? = nil, target: RedisFixture? = nil
+    ) throws {
+        self.source = try source ?? RedisFixture()
+        let other = try target ?? RedisFixture()
+        self.target = other
+        move = RedisMove(source: "SOURCE", target: RedisTarget(.host("127.0.0.1", port: other.port)))
         move.method = method
         move.partBytes = 16 << 10
     }

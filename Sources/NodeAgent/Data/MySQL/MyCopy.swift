@@ -16,7 +16,8 @@ struct MyCopy {
         if let refusal = MyPreflight.refusal(prepared.plan.findings) { throw refusal }
         if let ledger = prepared.ledger, !isDryRun {
             guard ledger.schema == prepared.digest else { throw PGSchema.changed(sides.target.move) }
-            return done(prepared, ledger)
+            // Copied before: what has changed since is brought, so that less is left for the fence.
+            return try MySync(sides: sides).run(prepared, ledger, source: source, admin: admin, isFenced: false)
         }
         if !isDryRun { try Ledger.prepare(admin, owner: sides.move.owner) }
         let login = try LoadingRole.prepare(sides.target, admin: admin)
@@ -72,8 +73,8 @@ struct MyCopy {
         for table in plan.tables {
             let started = MoveClock.now()
             let loading = MyTableLoad(sides: sides, source: source, loader: loader, ledger: ledger)
-            let (sum, bytes) = try loading.run(table, &refusals)
-            ledger.set(table.source.name, sum)
+            let (sum, bytes, ranges) = try loading.run(table, &refusals)
+            ledger.set(table.source.name, sum, ranges)
             report.tables.append(
                 MySQLTableReport(
                     table: table.source.name, target: table.quoted, rows: sum.rows, bytes: bytes,
@@ -96,14 +97,6 @@ struct MyCopy {
         }
         return report
     }
-
-    private func done(_ prepared: MyPreflight.Prepared, _ ledger: MyLedger) -> MySQLReport {
-        var report = MySQLReport()
-        report.findings = prepared.plan.findings
-        report.again = ledger.again
-        report.tables = prepared.plan.tables.map { MySQLTableReport(table: $0.source.name, target: $0.quoted) }
-        return report
-    }
 }
 
 /// One table into the open transaction.
@@ -115,27 +108,55 @@ struct MyTableLoad {
 
     /// After the first refused value of any table nothing is sent any more: the transaction is lost, and the rest is
     /// looked at for the list.
-    func run(_ table: MyTablePlan, _ refusals: inout MyRefusals) throws -> (MyTableSum, Int64) {
+    func run(_ table: MyTablePlan, _ refusals: inout MyRefusals) throws -> (MyTableSum, Int64, MyRangeSums?) {
         let scan = MyScan(plan: table, hash: ledger.hash, report: sides.report)
-        guard refusals.count == 0 else { return try scan.source(source, refusals: &refusals) }
-        let users = sides.move.users.flatMap { $0.table == table.source.name ? $0 : nil }
-        let extra: ((String) -> [UInt8])? = users?.metadata.map { _ in { key in metadata(key) } }
-        var result = (MyTableSum(columns: 0), Int64(0))
+        guard refusals.count == 0 else {
+            let (sum, bytes) = try scan.source(source, refusals: &refusals)
+            return (sum, bytes, nil)
+        }
+        let (names, extra) = users(table)
+        let ranges = table.rangeColumn.map { MyRangeTaker(column: $0) }
+        var result = (sum: MyTableSum(columns: 0), bytes: Int64(0))
         do {
-            _ = try loader.load(table.copyIn(extra: users?.metadata)) { send in
-                result = try scan.source(source, refusals: &refusals, extra: extra, sink: send)
+            _ = try loader.load(table.copyIn(extra: names)) { send in
+                result = try scan.source(source, refusals: &refusals, extra: extra, ranges: ranges, sink: send)
                 if refusals.count > 0 { throw MyRefused() }
             }
         } catch is MyRefused {
-            return result
-        } catch let error as PGError {
-            throw BasculeError(
-                .rowRefused, "The target does not take a row of \(table.source.name)", at: .thing(table.quoted),
-                cause: "SQLSTATE \(error.state): \(error.message)\(error.detail.map { " (\($0))" } ?? "")"
-                    + (error.context.map { " [\($0)]" } ?? ""),
-                hint: "Correct the row at the source, or the rule of the target that it breaks; nothing was kept.")
-        }
-        return result
+            return (result.sum, result.bytes, nil)
+        } catch let error as PGError { throw Self.refused(table, error) }
+        return (result.sum, result.bytes, ranges?.sums)
+    }
+
+    /// Only the ranges of keys that are not as they were.
+    func replace(
+        _ table: MyTablePlan, column: Int, old: MyRangeSums, touched: [Int64], _ refusals: inout MyRefusals
+    ) throws -> (sum: MyTableSum, writer: MyRangeWriter) {
+        let scan = MyScan(plan: table, hash: ledger.hash, report: sides.report)
+        let (names, extra) = users(table)
+        let writer = MyRangeWriter(
+            table, column: column, loader, copy: table.copyIn(extra: names), old: old, touched: touched)
+        writer.isLost = refusals.count > 0
+        try loader.query("SAVEPOINT ranges")
+        do {
+            let sum = try scan.source(source, refusals: &refusals, extra: extra, ranges: writer).sum
+            try writer.end()
+            if writer.hasCollided { try loader.query("ROLLBACK TO SAVEPOINT ranges") }
+            return (sum, writer)
+        } catch let error as PGError { throw Self.refused(table, error) }
+    }
+
+    private func users(_ table: MyTablePlan) -> (String?, ((String) -> [UInt8])?) {
+        let users = sides.move.users.flatMap { $0.table == table.source.name ? $0 : nil }
+        return (users?.metadata, users?.metadata.map { _ in { key in metadata(key) } })
+    }
+
+    private static func refused(_ table: MyTablePlan, _ error: PGError) -> BasculeError {
+        BasculeError(
+            .rowRefused, "The target does not take a row of \(table.source.name)", at: .thing(table.quoted),
+            cause: "SQLSTATE \(error.state): \(error.message)\(error.detail.map { " (\($0))" } ?? "")"
+                + (error.context.map { " [\($0)]" } ?? ""),
+            hint: "Correct the row at the source, or the rule of the target that it breaks; nothing was kept.")
     }
 
     private func metadata(_ key: String) -> [UInt8] {

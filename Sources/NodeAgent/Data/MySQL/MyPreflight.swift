@@ -7,12 +7,16 @@ struct MyPreflight {
     let sides: MySides
     let source: MyConnection
     let target: PGConnection
+    /// Whether to look for rows that others wrote to the target's tables: it reads these.
+    var looksForOthers = true
 
     struct Prepared {
         var catalog: MyCatalog
         var plan: MyPlan
         var schema: MySchema
         var ledger: MyLedger?
+        /// What others have written to the tables of an earlier copy.
+        var written: MyWritten?
         /// SHA-256 of what the target is made from.
         var digest: String
     }
@@ -34,12 +38,14 @@ struct MyPreflight {
         plan.findings += schema.findings
         plan.findings += transport() + things(catalog, plan)
         if ledger == nil { plan.findings += try occupied(plan) }
+        let written = looksForOthers ? try ledger.map { try MyWritten(plan, $0, sides.move.name, target) } : nil
+        if sides.afterOpen, let written { plan.findings += written.findings(plan) }
         plan.findings += try collisions(plan)
         if let users { plan.findings += try MyUserChecks(source: source, users: users, plan: plan).findings() }
         plan.findings = judged(plan.findings)
         let digest = try PGSchema.digest(
             catalog.text + "\(sides.move.rules.sorted { $0.key < $1.key })\(sides.move.schema)", target)
-        return Prepared(catalog: catalog, plan: plan, schema: schema, ledger: ledger, digest: digest)
+        return Prepared(catalog: catalog, plan: plan, schema: schema, ledger: ledger, written: written, digest: digest)
     }
 
     static func refusal(_ findings: [PostgresFinding]) -> BasculeError? {

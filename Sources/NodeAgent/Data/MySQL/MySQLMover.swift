@@ -20,7 +20,8 @@ package enum MySQLMover {
         // A comparison of one table shows what differs, not what it happens to look at.
         if task.verb == .diff { move.spotChecks = 0 }
         let sides = try MySides(
-            move, resolve: resolve, report: MyReporter(progress: progress, isCancelled: isCancelled))
+            move, afterOpen: task.afterOpen == true, resolve: resolve,
+            report: MyReporter(progress: progress, isCancelled: isCancelled))
         do {
             var report = try perform(task, sides, resolve)
             report.seconds = MoveClock.now() - start
@@ -39,7 +40,9 @@ package enum MySQLMover {
         case .preflight:
             let source = try sides.snapshot()
             var report = MySQLReport()
-            let prepared = try MyPreflight(sides: sides, source: source, target: try sides.target.admin()).run()
+            let prepared = try MyPreflight(
+                sides: sides, source: source, target: try sides.target.admin(), looksForOthers: sides.afterOpen
+            ).run()
             report.findings = prepared.plan.findings
             report.snapshot = MySides.snapshotText
             report.tables = prepared.plan.tables.map {

@@ -17,7 +17,8 @@ struct MyScan {
     /// refused value: from then on values are only looked at. `extra` is a last column's value, from the row's key.
     func source(
         _ connection: MyConnection, refusals: inout MyRefusals, extra: ((String) -> [UInt8])? = nil,
-        watch: MyRowWatcher? = nil, sink: ((UnsafeRawBufferPointer) throws -> Void)? = nil
+        watch: MyRowWatcher? = nil, ranges: MyRangeTaker? = nil,
+        sink: ((UnsafeRawBufferPointer) throws -> Void)? = nil
     ) throws -> (sum: MyTableSum, bytes: Int64) {
         var summer = MySummer(hash, plan: plan)
         var row = MyRowForm()
@@ -26,6 +27,7 @@ struct MyScan {
         var bytes: Int64 = 0
         batch.reserveCapacity(Self.piece + 65_536)
         let refusedBefore = refusals.count
+        let wantsLines = sink != nil || ranges?.writes == true
         func flush() throws {
             bytes += Int64(batch.count)
             if let sink, refusals.count == refusedBefore { try batch.withUnsafeBytes { try sink($0) } }
@@ -51,7 +53,7 @@ struct MyScan {
                         refuse(column, source, summer.sum.rows, nil, .wouldBeNull, &refusals)
                     }
                     row.close(isNull: isNull)
-                    guard sink != nil, !column.isComputed else { continue }
+                    guard wantsLines, !column.isComputed else { continue }
                     if isNull {
                         batch.append(UInt8(ascii: "\\"))
                         batch.append(UInt8(ascii: "N"))
@@ -62,7 +64,7 @@ struct MyScan {
                     }
                     batch.append(9)
                 }
-                if sink != nil {
+                if wantsLines {
                     if let extra {
                         MyText.escape(extra(self.key(source, summer.sum.rows)), into: &batch)
                         batch.append(10)
@@ -72,6 +74,14 @@ struct MyScan {
                 }
                 summer.add(row)
                 watch?(row, summer) { self.key(source, summer.sum.rows - 1) }
+                if let ranges {
+                    if refusals.count > refusedBefore { (ranges as? MyRangeWriter)?.isLost = true }
+                    let key = row.bytes.withUnsafeBytes {
+                        MyNumber.integer(UnsafeRawBufferPointer(rebasing: $0[row.cell(ranges.column)]))
+                    }
+                    // A key that was refused ends the whole.
+                    if let key { try ranges.take(key: key, sum: summer.whole, lines: &batch) }
+                }
                 if batch.count >= Self.piece { try flush() }
                 if summer.sum.rows & 0x3FF == 0 {
                     try report.rows(plan.name, summer.sum.rows, bytes, plan.source.bytes)

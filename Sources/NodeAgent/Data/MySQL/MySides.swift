@@ -9,9 +9,13 @@ struct MySides {
     let move: MySQLMove
     let address: MyAddress
     let report: MyReporter
+    /// An earlier attempt came to T0 and went back.
+    let afterOpen: Bool
 
-    init(_ move: MySQLMove, resolve: (SecretName) throws -> Secret, report: MyReporter) throws {
-        (self.move, self.report) = (move, report)
+    init(
+        _ move: MySQLMove, afterOpen: Bool, resolve: (SecretName) throws -> Secret, report: MyReporter
+    ) throws {
+        (self.move, self.afterOpen, self.report) = (move, afterOpen, report)
         address = try MyAddress(url: try resolve(move.source))
     }
 
@@ -52,6 +56,8 @@ struct MyLedger: Codable {
         var rows: Int64
         var columns: [String]
         var buckets: [String]
+        /// See `MyRangeSums`; nil where the key is no whole number.
+        var ranges: String?
     }
     /// 16 random bytes.
     var key: [UInt8]
@@ -97,10 +103,13 @@ struct MyLedger: Codable {
         return sum
     }
 
-    mutating func set(_ table: String, _ sum: MyTableSum) {
+    mutating func set(_ table: String, _ sum: MyTableSum, _ ranges: MyRangeSums?) {
         tables[table] = Table(
-            rows: sum.rows, columns: sum.texts, buckets: sum.buckets.map { String($0, radix: 16) })
+            rows: sum.rows, columns: sum.texts, buckets: sum.buckets.map { String($0, radix: 16) },
+            ranges: ranges?.text)
     }
+
+    func ranges(_ table: String) -> MyRangeSums? { tables[table]?.ranges.flatMap { MyRangeSums(text: $0) } }
 
     static func read(_ connection: PGConnection, _ name: String) throws -> MyLedger? {
         guard try Ledger.exists(connection), let text = try Ledger.value(connection, "mysql/\(name)") else {

@@ -50,6 +50,8 @@ struct MySummer {
     /// The last row's hash by column, and of its key.
     private(set) var cells: [UInt128]
     private(set) var keyHash: UInt128 = 0
+    /// The last row's cells together.
+    private(set) var whole: UInt128 = 0
     private var scratch: [UInt8] = []
 
     init(_ hash: ShortHash, plan: MyTablePlan) {
@@ -69,7 +71,7 @@ struct MySummer {
                 scratch.append(contentsOf: bytes[range])
             }
             let frame = scratch.count
-            var whole: UInt128 = 0
+            whole = 0
             for index in cells.indices {
                 scratch.removeLast(scratch.count - frame)
                 scratch.append(UInt8(truncatingIfNeeded: index))

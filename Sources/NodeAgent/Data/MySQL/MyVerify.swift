@@ -12,7 +12,7 @@ struct MyVerify {
     func run(fromSync: Bool, only: String? = nil, limit: Int = 0) throws -> MySQLReport {
         let target = try sides.target.admin()
         let source = try sides.snapshot()
-        let prepared = try MyPreflight(sides: sides, source: source, target: target).run()
+        let prepared = try MyPreflight(sides: sides, source: source, target: target, looksForOthers: false).run()
         var report = MySQLReport()
         report.findings = prepared.plan.findings.filter { $0.severity == .refuse && $0.code.hasSuffix("-at-target") }
         report.snapshot = MySides.snapshotText

@@ -62,15 +62,22 @@ struct RedisCensus {
                     "\(big) keys travel in parts; the biggest takes \(biggest.size >> 10) KiB: "
                         + printable(biggest.key, limit: 60)))
         }
-        let source = try session.source()
-        let target = try session.target()
-        if source.hasFieldExpiries, method == .commands || !target.isAtLeast(7, 4) {
-            out.append(
-                RedisFinding(
-                    .fieldExpiries, .refuse,
-                    "The source has hashes whose fields expire; at the target (\(target.versionText)) they would never")
-            )
-        }
-        return out
+        let (source, target) = (try session.source(), try session.target())
+        return out + Self.fieldExpiries(source.info, method, target: target.info)
+    }
+
+    /// By what both sides' `INFO` says: only a payload carries the expiries of fields, and only from Redis 7.4 on.
+    static func fieldExpiries(
+        _ source: [String: String], _ method: RedisMethod, target: [String: String]
+    ) -> [RedisFinding] {
+        guard RedisServer.hasFieldExpiries(source),
+            method == .commands || !RedisServer.isAtLeast(7, 4, RedisServer.version(target))
+        else { return [] }
+        let version = target["redis_version"].map { printable($0.utf8, limit: 20) } ?? "unknown"
+        return [
+            RedisFinding(
+                .fieldExpiries, .refuse,
+                "The source has hashes whose fields expire; at the target (\(version)) they would never")
+        ]
     }
 }

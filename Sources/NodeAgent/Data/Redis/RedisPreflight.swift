@@ -34,7 +34,11 @@ struct RedisPreflight {
         found += try functions(source)
         found += try clocks(source, target)
         let (method, finding) = try probe(source, target)
-        if let finding { found.append(finding) }
+        if let finding {
+            // What the target did says more than what its limit lets expect.
+            found.removeAll { $0.code == finding.code }
+            found.append(finding)
+        }
         return (found.map { weigh($0, move) }, method)
     }
 
@@ -154,6 +158,13 @@ struct RedisPreflight {
                 guard let text = answer.refusalText else { return (.dump, nil) }
                 // A module's type says nothing about the payload's version.
                 if case .other = state.type { continue }
+                if text.hasPrefix("OOM") {
+                    return (
+                        .dump,
+                        RedisFinding(
+                            .memoryLimit, .refuse, "The target is at its memory limit: it takes not even one key more")
+                    )
+                }
                 guard text.contains("DUMP payload version") || text.contains("Bad data format") else {
                     throw refusal(text, to: "RESTORE", at: target.peer)
                 }

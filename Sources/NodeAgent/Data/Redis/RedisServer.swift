@@ -14,14 +14,20 @@ final class RedisServer {
         self.connection = connection
         let reply = try connection.answer(of: RedisCommand("INFO"))
         info = Self.parse(reply.text ?? "")
-        version = (info["redis_version"] ?? "").split(separator: ".").map { Int($0) ?? 0 }
+        version = Self.version(info)
     }
 
     var peer: String { connection.peer }
     var versionText: String { info["redis_version"].map { printable($0.utf8, limit: 20) } ?? "unknown" }
 
     /// Whether the server is at least of this version.
-    func isAtLeast(_ major: Int, _ minor: Int) -> Bool {
+    func isAtLeast(_ major: Int, _ minor: Int) -> Bool { Self.isAtLeast(major, minor, version) }
+
+    static func version(_ info: [String: String]) -> [Int] {
+        (info["redis_version"] ?? "").split(separator: ".").map { Int($0) ?? 0 }
+    }
+
+    static func isAtLeast(_ major: Int, _ minor: Int, _ version: [Int]) -> Bool {
         guard let first = version.first else { return false }
         return (first, version.count > 1 ? version[1] : 0) >= (major, minor)
     }
@@ -110,7 +116,9 @@ final class RedisServer {
 
 extension RedisServer {
     /// Whether hashes hold fields that expire by themselves (Redis 7.4 and newer count them).
-    var hasFieldExpiries: Bool {
+    var hasFieldExpiries: Bool { Self.hasFieldExpiries(info) }
+
+    static func hasFieldExpiries(_ info: [String: String]) -> Bool {
         info.contains { name, value in
             guard name.hasPrefix("db"), let range = value.firstRange(of: "subexpiry=") else { return false }
             return !value[range.upperBound...].hasPrefix("0")

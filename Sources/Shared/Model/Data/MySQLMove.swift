@@ -109,6 +109,9 @@ package struct MySQLTask: Hashable, Codable, Sendable {
     /// Of `diff`: the table by its source's or its target's name, and how many rows are shown.
     package var table: String?
     package var limit: Int?
+    /// An earlier attempt of the migration came to T0 and went back: what stands at the target besides the copy is
+    /// customers', and is not replaced unless that was accepted. The agent that knows it says it.
+    package var afterOpen: Bool?
     package init(
         _ verb: Verb, _ move: MySQLMove, fence: MySQLFence? = nil, table: String? = nil, limit: Int? = nil
     ) {
