@@ -82,7 +82,7 @@ extension OnNodes {
                 files
                     == (try await scene.shell("vps1", "find /srv/shop/uploads -type f -not -path '*/.bascule*' | wc -l"))
             )
-            #expect(try await scene.shell("vps1", "wc -l < \(all)/cache/keys.txt") != "0")
+            #expect(try await scene.shell("vps1", "grep -ac '^RESTORE' \(all)/cache/keys.resp") != "0")
         }
 
         private func shop(at saas: String) throws -> Running {

@@ -57,11 +57,11 @@ extension MigrationPlanner {
         return ids.isEmpty ? nil : ids
     }
 
-    /// Whether a fence keeps everybody from writing to the source: the files' and MySQL's owners are only asked to.
+    /// Whether a fence keeps everybody from writing to the source: the files' owners are only asked to.
     private func isFenced(_ archive: ArchiveTask) -> Bool {
         switch archive.source {
-        case .postgres, .redis: true
-        case .mysql, .files: false
+        case .postgres, .redis, .mysql: true
+        case .files: false
         }
     }
 }

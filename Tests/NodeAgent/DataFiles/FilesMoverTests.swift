@@ -1,5 +1,6 @@
 import BasculeModel
 import Foundation
+import Synchronization
 import Testing
 
 @testable import BasculeData
@@ -49,7 +50,46 @@ final class FilesFixture {
         throw BasculeError(.timedOut, "sshd did not start")
     }
 
+    static let postgres: String = {
+        let root = "/usr/lib/postgresql"
+        let versions = (try? FileManager.default.contentsOfDirectory(atPath: root)) ?? []
+        return versions.compactMap { Int($0) }.sorted().map { "\(root)/\($0)/bin" }
+            .first { FileManager.default.isExecutableFile(atPath: $0 + "/initdb") } ?? ""
+    }()
+    private var server: String?
+
+    /// A PostgreSQL server that lives as long as the fixture, on a socket only; gives its socket's folder and port.
+    func database(_ sql: String) throws -> (socket: String, port: Int) {
+        // A socket's path has at most 107 bytes.
+        let folder = "/tmp/bascule-filesdb-\(getpid())"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        server = folder
+        try Self.run(["chown", "postgres", folder])
+        let initdb = ["initdb", "-D", "\(folder)/data", "-U", "postgres", "-E", "UTF8", "--auth=trust", "--no-sync"]
+        try asServer(initdb)
+        let settings = "-c port=5432 -c listen_addresses= -c unix_socket_directories=\(folder) -c fsync=off"
+        try asServer(["pg_ctl", "-D", "\(folder)/data", "-l", "\(folder)/log", "-w", "-o", settings, "start"])
+        try Self.run(["psql", "-Xq", "-h", folder, "-U", "postgres", "-v", "ON_ERROR_STOP=1", "-c", sql])
+        return (folder, 5432)
+    }
+
+    private func asServer(_ command: [String]) throws {
+        try Self.run(["runuser", "-u", "postgres", "--", "\(Self.postgres)/\(command[0])"] + command.dropFirst())
+    }
+
+    /// By our own means: while sshd runs, Foundation's `Process` waits for ever for another program's end.
+    static func run(_ command: [String]) throws {
+        let ending = try FilesCommand(program: command[0], arguments: Array(command.dropFirst())).run { _ in }
+        guard ending.status == 0 else {
+            throw BasculeError(.commandFailed, "\(command[0]): \(String(decoding: ending.complaint, as: UTF8.self))")
+        }
+    }
+
     deinit {
+        if let server {
+            try? asServer(["pg_ctl", "-D", "\(server)/data", "-m", "immediate", "stop"])
+            try? FileManager.default.removeItem(atPath: server)
+        }
         kill(sshd.processIdentifier, SIGKILL)
         sshd.waitUntilExit()
         try? FileManager.default.removeItem(at: directory)
@@ -215,5 +255,80 @@ struct FilesMoverTests {
     ])
     func linksThatLeadOut(path: String, target: String, expected: Bool) {
         #expect(FilesPass.leadsOut(Array(path.utf8), Array(target.utf8)) == expected)
+    }
+
+    /// The archive of the files, read back with tar and nothing else, is the tree.
+    @Test func theArchiveOfATreeComesBack() throws {
+        let fixture = try FilesFixture()
+        try fixture.fill()
+        let folder = fixture.directory.appending(path: "kept").path
+        let task = ArchiveTask(name: "uploads", source: .files(fixture.move, key: nil), folder: folder, isFenced: true)
+        let report = try Archiver.run(task, resolve: { _ in Secret("") })
+        #expect(report.faults.isEmpty && report.count == 308, "\(report)")
+        try FileManager.default.createDirectory(at: fixture.target, withIntermediateDirectories: true)
+        try FilesFixture.run(["tar", "-xpf", "\(folder)/files.tar", "-C", fixture.target.path])
+        let trees = [fixture.source, fixture.target].map { FilesTree(root: $0.path, isCancelled: { false }) }
+        let manifests = try trees.map { try $0.manifest { _ in } }
+        #expect(manifests[0] == manifests[1] && manifests[0].count == 313)
+        // Files that grow while they are packed: of a source that was said to be at rest that is a fault.
+        for number in 0..<40 {
+            try fixture.write(Array("m\(number)".utf8), [UInt8](repeating: 7, count: 400_000), in: fixture.source)
+        }
+        let source = fixture.source
+        let grown = Atomic(false)
+        let off = Result {
+            try Archiver.run(
+                task, resolve: { _ in Secret("") },
+                progress: { _ in
+                    guard !grown.exchange(true, ordering: .relaxed) else { return }
+                    for number in 0..<40 {
+                        let file = FileHandle(forWritingAtPath: "\(source.path)/m\(number)")
+                        _ = try? file?.seekToEnd()
+                        file?.write(Data([1, 2, 3]))
+                    }
+                })
+        }
+        switch off {
+        case .success(let report): #expect(report.faults.count == 1 && report.faults[0].contains(" bytes of "))
+        // The one that tar has in hands it names itself.
+        case .failure(let error): #expect("\(error)".contains("file changed as we read it"), "\(error)")
+        }
+        #expect(!FileManager.default.fileExists(atPath: folder + ".partial"))
+    }
+
+    /// Both ways: what the database names must be there, and what is there must be named.
+    @Test(
+        .enabled(if: !FilesFixture.postgres.isEmpty, "needs PostgreSQL's server binaries"),
+        .enabled(
+            if: ProcessInfo.processInfo.environment["BASCULE_TEST_ALL"] == "1", "takes seconds: BASCULE_TEST_ALL=1"))
+    func referencesAreHeldAgainstTheFilesBothWays() throws {
+        let fixture = try FilesFixture()
+        for name in ["a b.png", "named.png", "orphan.png"] {
+            try fixture.write(Array(name.utf8), [1], in: fixture.source)
+        }
+        let (socket, port) = try fixture.database(
+            """
+            CREATE TABLE products (id int, image text);
+            INSERT INTO products VALUES (1, '/uploads/named.png'), (2, '/uploads/a%20b.png?v=2'), (3, NULL), (4, ''),
+                (5, '/uploads/gone.png'), (6, 'https://elsewhere.example/x.png');
+            CREATE SCHEMA shop; CREATE TABLE shop.avatars (file text); INSERT INTO shop.avatars VALUES ('named.png')
+            """)
+        func reference(_ column: String, _ prefix: String) -> FilesReference {
+            FilesReference(database: "postgres", socket: socket, port: port, column: column, prefix: prefix)
+        }
+        fixture.move.references = [reference("products.image", "/uploads/"), reference("shop.avatars.file", "")]
+        _ = try FilesMover.run(.copy(fixture.move))
+        let verified = try FilesMover.run(.verify(fixture.move))
+        #expect(verified.isEqual, "the move itself is whole")
+        let check = try #require(verified.references)
+        #expect(check.references == 5 && check.missing == 2 && check.orphaned == 1, "\(check)")
+        #expect(
+            check.missingFirst == [
+                "products.image: /uploads/gone.png", "products.image: https://elsewhere.example/x.png",
+            ])
+        #expect(check.orphanedFirst == ["orphan.png"])
+        fixture.move.references = [reference("products.picture", "")]
+        let wrong = #expect(throws: BasculeError.self) { try FilesMover.run(.verify(fixture.move)) }
+        #expect(wrong?.code == .commandFailed && wrong?.cause?.contains("picture") == true)
     }
 }

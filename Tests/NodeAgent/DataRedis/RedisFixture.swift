@@ -6,7 +6,7 @@ import Testing
 @testable import BasculeData
 
 /// Real redis-server processes on free ports of the loopback, each with a directory of its own.
-final class RedisFixture {
+final class RedisFixture: @unchecked Sendable {
     static let isInstalled = FileManager.default.isExecutableFile(atPath: "/usr/bin/redis-server")
 
     let port: UInt16

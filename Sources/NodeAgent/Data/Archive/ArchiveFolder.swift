@@ -95,6 +95,9 @@ final class ArchiveFolder {
         return Digest(rawValue: entry.sha256)
     }
 
+    /// Removes what was not finished.
+    func discard() { if access(partial, F_OK) == 0 { Self.removeTree(partial) } }
+
     private struct Manifest: Codable {
         var about: [String: String]
         var files: [Entry]

@@ -12,6 +12,12 @@ package enum Archiver {
         var sourceBytes: Int64
         var faults: [String] = []
         var about: [(String, String)] = []
+
+        /// A source that is in use may have other numbers by now; one that is fenced may not.
+        func missing(isFenced: Bool) -> [String] {
+            guard let expected, isFenced ? count != expected : count * 2 < expected else { return [] }
+            return ["\(count) \(unit) of \(expected)"]
+        }
     }
 
     /// Takes one archive. Run again, it begins anew and replaces the earlier one whole.
@@ -24,6 +30,8 @@ package enum Archiver {
     ) throws -> ArchiveReport {
         let start = MoveClock.now()
         let folder = try ArchiveFolder(task.folder)
+        // What was begun and does not count would only take space.
+        defer { folder.discard() }
         let tell: (String, Int64, Int64, Int64?) throws -> Void = { subject, rows, bytes, total in
             if isCancelled() { throw BasculeError(.cancelled, "The archive was cancelled") }
             progress(MoveProgress(subject: subject, phase: "archive", rows: rows, bytes: bytes, totalBytes: total))
@@ -47,9 +55,7 @@ package enum Archiver {
             folder: task.folder, files: folder.entries.count, bytes: folder.entries.reduce(0) { $0 + $1.bytes },
             sourceBytes: counted.sourceBytes, unit: counted.unit, count: counted.count, expected: counted.expected,
             manifest: Digest(rawValue: ""), faults: counted.faults, seconds: 0)
-        if let expected = counted.expected, task.isFenced ? counted.count != expected : counted.count * 2 < expected {
-            report.faults.append("\(counted.count) \(counted.unit) of \(expected)")
-        }
+        report.faults += counted.missing(isFenced: task.isFenced)
         if report.faults.isEmpty {
             report.manifest = try folder.finish(
                 [

@@ -38,11 +38,7 @@ struct MySQLArchive {
                 hint: "The login needs SELECT, SHOW VIEW, TRIGGER, EVENT and, for routines, the right to see them.")
         }
         count.count = scan.tables
-        if !scan.isWhole { count.faults.append("the dump has no end (-- Dump completed)") }
-        // InnoDB counts whole pages, and what deleted rows left: a dump is smaller, but not by much more than this.
-        if size.bytes > 64 << 20, entry.bytes < size.bytes / 20 {
-            count.faults.append("\(entry.bytes >> 20) MiB dumped of \(size.bytes >> 20) MiB at the source")
-        }
+        count.faults = scan.faults(dumped: entry.bytes, held: size.bytes)
         count.about = [("kind", "mysql"), ("restore", "mysql NAME < dump.sql")]
         return count
     }
@@ -76,6 +72,16 @@ struct MySQLArchive {
         private static let end = Array("-- Dump completed".utf8)
         /// Views are first made as tables of that comment, which mysqldump removes again.
         init() {}
+
+        /// Of a dump of so many bytes, of tables that hold so many.
+        func faults(dumped: Int64, held: Int64) -> [String] {
+            var out = isWhole ? [] : ["the dump has no end (-- Dump completed)"]
+            // InnoDB counts whole pages, and what deleted rows left: a dump is smaller, but not by much more than this.
+            if held > 64 << 20, dumped < held / 20 {
+                out.append("\(dumped >> 20) MiB dumped of \(held >> 20) MiB at the source")
+            }
+            return out
+        }
 
         mutating func take(_ bytes: [UInt8]) {
             for byte in bytes {

@@ -1,8 +1,7 @@
 import BasculeModel
-import FoundationEssentials
 
-/// Every key's DUMP with its expiry: `KEY EXPIRY DUMP`, a line each, key and dump in base64, the expiry in milliseconds
-/// since 1970 or `-`.
+/// Every key's DUMP with its expiry, as the very commands that restore it: `redis-cli --pipe` sends them to a server, which
+/// takes none whose key it has.
 struct RedisArchive {
     let session: RedisSession
     let folder: ArchiveFolder
@@ -14,10 +13,10 @@ struct RedisArchive {
         let whole = session.move.keys == nil
         var count = Archiver.Count(unit: "keys", count: 0, expected: nil, sourceBytes: 0)
         count.sourceBytes = Int64(server.info["used_memory_dataset"] ?? server.info["used_memory"] ?? "") ?? 0
-        try folder.requireSpace(count.sourceBytes / 3 * 4)
+        try folder.requireSpace(count.sourceBytes)
         var seen: Set<[UInt8]> = []
         var gone: Int64 = 0
-        try folder.write("keys.txt") { file in
+        try folder.write("keys.resp") { file in
             var cursor = Array("0".utf8)
             repeat {
                 // What was written of a page cannot be taken back, so a page is asked for whole before.
@@ -34,8 +33,10 @@ struct RedisArchive {
                         gone += 1
                         continue
                     }
-                    let expiry = state.expiry.map { "\($0)" } ?? "-"
-                    try file.write("\(Data(key).base64EncodedString()) \(expiry) \(Data(dump).base64EncodedString())\n")
+                    var line: [UInt8] = []
+                    RedisCommand("RESTORE").with(key).with(words: "\(state.expiry ?? 0)").with(dump)
+                        .with(words: "ABSTTL").encode(into: &line)
+                    try file.write(line)
                     count.count += 1
                 }
                 try tell("keys", count.count, file.bytes, nil)
@@ -48,13 +49,13 @@ struct RedisArchive {
             let expiring = Int64(Self.expiring(server, session.sourceDatabase))
             let exact = max(0, size - Int64(own))
             count.expected = isFenced && expiring == 0 ? exact : nil
-            if isFenced, count.count + gone < exact - expiring {
+            if isFenced, expiring > 0, count.count + gone < exact - expiring {
                 count.faults.append("\(count.count) keys of \(exact)")
             }
         }
         count.about = [
             ("kind", "redis"), ("server", server.versionText), ("gone", "\(gone)"),
-            ("restore", "for each line: RESTORE key expiry-or-0 dump ABSTTL"),
+            ("restore", "redis-cli --pipe < keys.resp"),
         ]
         return count
     }
