@@ -23,6 +23,7 @@ import elsewhere
 import engine
 import heal
 import mysql
+import outage
 import postgres
 import redis
 import scale
@@ -35,7 +36,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", choices=["engine", "speed", "scale", "postgres", "redis", "heal", "stack", "mysql"], help="measure only this")
+    parser.add_argument("--only", choices=["engine", "speed", "scale", "postgres", "redis", "heal", "stack", "mysql", "outage"], help="measure only this")
     parser.add_argument("--rounds", type=int, default=3, help="of the long measurements (3)")
     parser.add_argument("--idle-rounds", type=int, default=15, help="of the runs with nothing to do (15)")
     parser.add_argument("--nodes", default="4,50,500", help="how many nodes the curve has (4,50,500)")
@@ -43,6 +44,7 @@ def arguments():
     parser.add_argument(
         "--image", choices=["debian12", "debian13"], help="copy PostgreSQL's rows on a throwaway node of this release")
     parser.add_argument("--keys", type=int, default=1_000_000, help="of the Redis database (1000000)")
+    parser.add_argument("--scale", type=int, default=70, help="of pgbench's tables in the migration (70: about 1 GB)")
     parser.add_argument("--watch", type=int, default=30, help="seconds to watch idle agents (30)")
     parser.add_argument("--bascule", default=os.environ.get("BASCULE", ROOT / "dist/bascule"))
     parser.add_argument("--json", default=None, help="where the figures go (dist/bench.json)")
@@ -176,6 +178,9 @@ def main():
             reachable = pathlib.Path(folder) / "mysql-agent"
             shutil.copy(agent, reachable)
             rows += mysql.measure(folder, reachable, options.rows // 2, options.rounds)
+        if options.only in (None, "outage"):
+            say("a whole migration under writes")
+            rows += outage.measure(options.bascule, folder, agents, options.scale)
     output = pathlib.Path(options.json or ROOT / "dist/bench.json")
     output.parent.mkdir(exist_ok=True)
     made = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")

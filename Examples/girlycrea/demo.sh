@@ -4,7 +4,9 @@
 #   demo.sh            the migration, to its end
 #   demo.sh rollback   the same with a fault planted in the smoke phase: the old system serves again
 #
-# Needs root: the nodes are real systemd machines in namespaces of this one. KEEP=1 leaves the nodes up afterwards. BASCULE names the program (default: dist/bascule beside this checkout).
+# Needs root: the nodes are real systemd machines in namespaces of this one. KEEP=1 leaves the nodes up afterwards. BASCULE
+# names the program (default: dist/bascule beside this checkout). DEMO_SCALE=70 puts pgbench's tables of that scale (about
+# 1 GB) into the old database too, and pgbench writes 200 transactions a second to them until the fence refuses it.
 set -euo pipefail
 cd "$(dirname "$0")"
 mode=${1:-migrate}
@@ -38,6 +40,17 @@ lab up saas --packages saas/packages.txt --store "$store"
 saas=$(lab list --json | sed -n 's/.*"address":"\([0-9.]*\)".*"name":"saas".*/\1/p')
 tar -C .. -cf - --exclude=report.md --exclude=report.json girlycrea | lab exec saas -- tar -C /opt -xf -
 lab exec saas -- env SAAS_ADDRESS="$saas" SAAS_TTL=20 /opt/girlycrea/saas/setup.sh
+
+if [ -n "${DEMO_SCALE:-}" ]; then
+    say "   pgbench's tables of scale $DEMO_SCALE, and 200 transactions a second"
+    lab exec saas -- sh -euc '
+        cd /
+        bench() { runuser -u postgres -- env PGOPTIONS="-c role=shop" /usr/lib/postgresql/17/bin/pgbench "$@"; }
+        bench -i -q -s "$1" shop 2>/dev/null
+        . /etc/shop/shop.env
+        systemd-run -q --unit=load -E PGAPPNAME=pgbench /usr/lib/postgresql/17/bin/pgbench -n -R 200 -c 4 -T 36000 "$DATABASE_URL"
+    ' sh "$DEMO_SCALE"
+fi
 
 say "2. Its secrets go into Bascule's store, encrypted"
 for name in SOURCE_DATABASE_URL SOURCE_REDIS_URL SOURCE_UPLOADS_KEY TSIG SESSION_SECRET; do

@@ -67,26 +67,8 @@ extension MigrationPlanner {
         }
     }
 
-    mutating func addMySQLFences(
-        _ moves: [(name: String, move: MySQLMove)], requires last: [StepID]
-    ) -> [StepID] {
-        moves.map { name, move in
-            let noted = add(
-                .freeze, "\(name)-capture", "note the rights of every writer of \(name)",
-                .migrate(.fence(.mysql(MySQLTask(.fenceCapture, move)))), requires: last, estimate: 0.3)
-            let taken = add(
-                .freeze, "\(name)-fence", "fence \(name): no writer left",
-                .migrate(.fence(.mysql(MySQLTask(.fenceAcquire, move)))), requires: [noted],
-                reversal: .reversible(seconds: 1), estimate: 0.8,
-                undo: .migrate(.fence(.mysql(MySQLTask(.fenceRelease, move)))))
-            return add(
-                .freeze, "\(name)-proof", "prove the fence of \(name) by refused writes",
-                .migrate(.fence(.mysql(MySQLTask(.fenceProve, move)))), requires: [taken], estimate: 0.5)
-        }
-    }
-
     mutating func addMySQLSync(
-        _ moves: [(name: String, move: MySQLMove)], after postgres: [(String, PostgresMove)], requires last: [StepID]
+        _ moves: [(name: String, move: MySQLMove)], after postgres: [(String, PostgresMove)], _ frozen: FrozenSources
     ) -> [StepID] {
         var earlier: [String: StepID] = [:]
         return moves.map { name, move in
@@ -94,12 +76,12 @@ extension MigrationPlanner {
                 .sync, name,
                 "read all of \(name) again and replace what changed: the write outage grows with its size",
                 .data(.mysql(MySQLTask(.sync, move))),
-                requires: last + before(move, postgres) { "migration/sync/\($0)" }
+                requires: frozen.fenced + before(move, postgres) { "migration/sync/\($0)" }
                     + (earlier[move.targetDatabase].map { [$0] } ?? []), estimate: 3)
             earlier[move.targetDatabase] = synced
             return add(
                 .validate, name, "count and sum every column of \(name) on both sides",
-                .migrate(.prove(.mysql(MySQLTask(.validate, move)))), requires: [synced], estimate: 2)
+                .migrate(.prove(.mysql(MySQLTask(.validate, move)))), requires: [synced] + frozen.proved, estimate: 2)
         }
     }
 

@@ -62,7 +62,6 @@ package struct MigrationPlanner {
         var copy = self
         try copy.build()
         let conducted = copy.steps.filter { $0.phase.isConducted }
-        let outage = conducted.filter { $0.phase < .watch }.reduce(0) { $0 + $1.estimate }
         let back = conducted.filter { $0.compensation != nil }.reduce(0.0) { sum, step in
             if case .reversible(let seconds) = step.reversal { sum + seconds } else { sum }
         }
@@ -77,7 +76,7 @@ package struct MigrationPlanner {
         return (
             copy.steps,
             MigrationOutline(
-                conductor: conductor, rollbackBudget: budget, rollbackExpected: back, outageExpected: outage,
+                conductor: conductor, rollbackBudget: budget, rollbackExpected: back, outageExpected: copy.expectedOutage(),
                 newWrites: newWrites)
         )
     }
@@ -195,88 +194,51 @@ package struct MigrationPlanner {
             .migrate(.testAlert(channels: channels, fresh: migration.testAlert.seconds)), estimate: 2)
     }
 
-    /// From freeze to watch: one segment, each step after the other.
+    /// From freeze to watch: one segment. What need not wait for each other runs at once: customers wait for its end.
     private mutating func conducted(
         _ domains: [String], _ edge: EdgeLink?, _ dns: [DNSChange], _ postgres: [(String, PostgresMove)],
         _ redis: [(String, RedisMove)],
         _ files: [(name: String, move: FilesMove, key: SecretName?)], _ gates: [(String, JourneyGate)],
         _ archives: [ArchiveTask]
     ) throws {
-        var last: [StepID] = []
-        if let edge {
-            last = [
-                add(
-                    .freeze, "maintenance", "the old edge shows the maintenance page",
-                    .migrate(.edge(edge, .maintenance)),
-                    reversal: .reversible(seconds: 1), estimate: 0.6, undo: .migrate(.edge(edge, .old)))
-            ]
-        }
-        var fences: [StepID] = []
-        for (name, move) in postgres {
-            let empty = PostgresFence(
-                id: "", database: "", objects: [], roles: [], memberships: [], readOnlyDefault: nil)
-            let noted = add(
-                .freeze, "\(name)-capture", "note the rights of every writer of \(name)",
-                .migrate(.fence(.postgres(.fenceCapture(move)))), requires: last, estimate: 0.3)
-            let taken = add(
-                .freeze, "\(name)-fence", "fence \(name): no writer left",
-                .migrate(.fence(.postgres(.fenceAcquire(move, empty)))), requires: [noted],
-                reversal: .reversible(seconds: 1), estimate: 0.8,
-                undo: .migrate(.fence(.postgres(.fenceRelease(move, empty)))))
-            fences.append(
-                add(
-                    .freeze, "\(name)-proof", "prove the fence of \(name) by refused writes",
-                    .migrate(.fence(.postgres(.fenceProve(move, empty)))), requires: [taken], estimate: 0.3))
-        }
-        for (name, move) in redis {
-            let empty = RedisFence.pause
-            let noted = add(
-                .freeze, "\(name)-capture", "note the rights of every writer of \(name)",
-                .migrate(.fence(.redis(.fenceCapture(move)))), requires: last, estimate: 0.2)
-            let taken = add(
-                .freeze, "\(name)-fence", "fence \(name): no writer left",
-                .migrate(.fence(.redis(.fenceAcquire(move, empty, seconds: Int(window))))), requires: [noted],
-                reversal: .reversible(seconds: 0.5), estimate: 0.2,
-                undo: .migrate(.fence(.redis(.fenceRelease(move, empty)))))
-            fences.append(
-                add(
-                    .freeze, "\(name)-proof", "prove the fence of \(name) by refused writes",
-                    .migrate(.fence(.redis(.fenceProve(move, empty)))), requires: [taken], estimate: 0.2))
-        }
+        var frozen = try addFreeze(edge, postgres, redis)
         let mysql = try mysqlMoves()
-        fences += addMySQLFences(mysql, requires: last)
-        if !fences.isEmpty { last = fences }
-        if migration.finalBackup == .before { last = addFinal(archives, .freeze, after: last) ?? last }
+        if migration.finalBackup == .before, let final = addFinal(archives, .freeze, after: frozen.proved) {
+            frozen = FrozenSources(fenced: final, proved: final)
+        }
+        // What is synchronised is compared only when the fence has been proved: both sides stand still from then on.
         var synced: [StepID] = []
         for (name, move) in postgres {
             let sync = add(
-                .sync, name, "copy again what changed in \(name)", .data(.postgres(.sync(move))), requires: last,
-                estimate: 1.5)
+                .sync, name, "copy again what changed in \(name)", .data(.postgres(.sync(move))),
+                requires: frozen.fenced, estimate: 0.6)
             synced.append(
                 add(
                     .validate, name, "read both sides of \(name) again and compare",
-                    .migrate(.prove(.postgres(.verify(move, source: nil)))), requires: [sync], estimate: 1))
+                    .migrate(.prove(.postgres(.verify(move, source: nil)))), requires: [sync] + frozen.proved,
+                    estimate: 0.6))
         }
         for (name, move) in redis {
             let sync = add(
-                .sync, name, "copy again what changed in \(name)", .data(.redis(.sync(move))), requires: last,
-                estimate: 0.8)
+                .sync, name, "copy again what changed in \(name)", .data(.redis(.sync(move))),
+                requires: frozen.fenced, estimate: 0.6)
             synced.append(
                 add(
                     .validate, name, "read both sides of \(name) again and compare",
-                    .migrate(.prove(.redis(.verify(move)))), requires: [sync], estimate: 0.8))
+                    .migrate(.prove(.redis(.verify(move)))), requires: [sync] + frozen.proved, estimate: 0.6))
         }
         for (name, move, key) in files {
             let sync = add(
                 .sync, name, "fetch what changed in \(name)", .data(.files(.sync(move, thorough: false), key: key)),
-                requires: last, estimate: 0.8)
+                requires: frozen.fenced, estimate: 0.6)
             synced.append(
                 add(
                     .validate, name, "compare the manifests of \(name)",
-                    .migrate(.prove(.files(.verify(move), key: key))), requires: [sync], estimate: 0.8))
+                    .migrate(.prove(.files(.verify(move), key: key))), requires: [sync] + frozen.proved,
+                    estimate: 0.4))
         }
-        synced += addMySQLSync(mysql, after: postgres, requires: last)
-        if !synced.isEmpty { last = synced }
+        synced += addMySQLSync(mysql, after: postgres, frozen)
+        var last = synced.isEmpty ? frozen.proved : synced
         for (name, gate) in gates {
             last = [
                 add(
@@ -292,31 +254,31 @@ package struct MigrationPlanner {
                     .decide(DecisionSpec(automatic: migration.approve == .auto, patience: window / 2, ifAlone: policy))),
                 requires: last, estimate: migration.approve == .auto ? 0 : 60)
         ]
+        // None of these lets a customer in: that is T0's alone.
+        var switched: [StepID] = []
         for (name, move) in postgres where move.follow?.back != nil {
-            last = [
+            switched.append(
                 add(
                     .switch, "\(name)-back", "prepare to keep what \(name) is given after T0",
                     .data(.postgres(.follow(.backBegin, move))), requires: last,
                     reversal: .reversible(seconds: 0.3), estimate: 0.3,
-                    undo: .data(.postgres(.follow(.backEnd, move))))
-            ]
+                    undo: .data(.postgres(.follow(.backEnd, move)))))
         }
         for change in dns {
-            last = [
+            switched.append(
                 add(
                     .switch, "dns-\(change.id)", "point \(change.name) to \(change.to.joined(separator: ", "))",
                     .migrate(.switchDNS(change)), requires: last,
-                    reversal: .reversible(seconds: 0.5), estimate: 0.2, undo: .migrate(.switchDNS(change.reversed)))
-            ]
+                    reversal: .reversible(seconds: 0.5), estimate: 0.1, undo: .migrate(.switchDNS(change.reversed))))
         }
         if let edge {
-            last = [
+            switched.append(
                 add(
                     .switch, "edge", "the old edge passes on to the new system", .migrate(.edge(edge, .new)),
                     requires: last,
-                    reversal: .reversible(seconds: 0.6), estimate: 0.5, undo: .migrate(.edge(edge, .maintenance)))
-            ]
+                    reversal: .reversible(seconds: 0.6), estimate: 0.2, undo: .migrate(.edge(edge, .maintenance))))
         }
+        if !switched.isEmpty { last = switched }
         last = [
             add(
                 .open, "t0", "T0: open \(domains.joined(separator: ", "))", .migrate(.open(domains: domains)),
@@ -360,7 +322,7 @@ package struct MigrationPlanner {
     }
 
     /// Seconds of the freeze's lease: the window.
-    private var window: Double { migration.window?.length.seconds ?? 1800 }
+    var window: Double { migration.window?.length.seconds ?? 1800 }
 
     /// The lease under which the conducted segment runs.
     package var lease: MigrationLease {

@@ -10,8 +10,9 @@ import Synchronization
 package final class FollowKeeper: Sendable {
     private struct Entry {
         var task: DataTask
-        /// Resting while above zero.
+        /// Resting while above zero, and until then on the monotonic clock.
         var resting = 0
+        var quietUntil = 0.0
         var running = false
         var gone = false
     }
@@ -81,6 +82,8 @@ package final class FollowKeeper: Sendable {
         entries.withLock { all in
             let resting = all[database]?.resting ?? 0
             all[database]?.resting = max(0, resting - 1)
+            // The steps of a freeze follow each other closely, and a follower between them would hold up the next.
+            all[database]?.quietUntil = WallClock.monotonic() + 3
         }
     }
 
@@ -100,7 +103,8 @@ package final class FollowKeeper: Sendable {
             var pause = 1.0
             while let entry = entries.withLock({ $0[database] }), !entry.gone, entry.task == task {
                 let mayRun = entries.withLock { all in
-                    guard let now = all[database], !now.gone, now.resting <= 0 else { return false }
+                    guard let now = all[database], !now.gone, now.resting <= 0, WallClock.monotonic() >= now.quietUntil
+                    else { return false }
                     all[database]?.running = true
                     return true
                 }

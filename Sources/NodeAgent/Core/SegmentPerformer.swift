@@ -55,6 +55,8 @@ final class SegmentPerformer: StepPerformer {
             result = StepResult(
                 failure.code == .changedUnderneath ? .refused : .failed, failure.message, error: failure)
         }
+        // Customers wait for the way back: what still runs beside a step that failed serves nobody.
+        if !result.isGood, segment.onFailure == .compensate, step.phase < .open { control.cancel() }
         Failpoint.hit("agent.step.end")
         result.seconds = WallClock.monotonic() - start
         unitsAhead.ended(step.id, result)

@@ -90,9 +90,11 @@ package actor StepExecutor {
         }
         if opened { return nil }
         if let stopReason { return stopReason }
-        let first = steps.first {
+        let failed = steps.filter {
             history.results[$0.id].map { $0.status == .failed || $0.status == .refused } ?? false
         }
+        // What was cancelled because of it may stand before it.
+        let first = failed.first { history.results[$0.id]?.error?.code != .cancelled } ?? failed.first
         return first.map { "\($0.title): \(history.results[$0.id]?.error?.message ?? "failed")" }
             ?? "steps were not reached"
     }

@@ -24,7 +24,8 @@ import Testing
         #expect(steps.flatMap(\.requires).allSatisfy(ids.contains))
     }
 
-    /// Every conducted step comes after all of the phase before: a path leads from it back to the first.
+    /// Every conducted step comes after all of the phase before: a path leads from it back to the first. Only the sync
+    /// does not wait until the fence has been proved; what it did is compared after that.
     @Test func conductedStepsFormOneOrder() throws {
         let steps = try Example.plan().steps.filter(\.phase.isConducted)
         let byID = Dictionary(uniqueKeysWithValues: steps.map { ($0.id, $0) })
@@ -41,13 +42,34 @@ import Testing
                     if step.phase == .validate, other.phase == .sync {
                         return other.id.rawValue.split(separator: "/").last == source
                     }
+                    if step.phase == .sync, other.id.rawValue.hasSuffix("-proof") { return false }
                     return other.phase < step.phase
                 }.map(\.id))
             #expect(
                 needed.isSubset(of: before(step)),
                 "\(step.id) does not wait for \(needed.subtracting(before(step)).sorted())")
         }
-        #expect(steps.filter(\.requires.isEmpty).map(\.id) == ["migration/freeze/maintenance"])
+        // Rights are noted while customers still write; nothing is taken before the page is there.
+        let first = steps.filter(\.requires.isEmpty).map(\.id.rawValue)
+        #expect(first == ["migration/freeze/database-capture", "migration/freeze/cache-capture"])
+        #expect(byID["migration/freeze/maintenance"].map { Set($0.requires.map(\.rawValue)) } == Set(first))
+        #expect(
+            steps.filter { $0.id.rawValue.hasSuffix("-fence") }.allSatisfy {
+                $0.requires == ["migration/freeze/maintenance"]
+            })
+        // Names, edge and the way back turn at the same time, and T0 waits for all of them.
+        let turns = steps.filter { $0.phase == .switch }
+        #expect(turns.count > 1 && turns.allSatisfy { $0.requires == ["migration/decide/go"] })
+        #expect(byID["migration/open/t0"].map { Set($0.requires) } == Set(turns.map(\.id)))
+    }
+
+    /// What the plan announces is the longest chain from the maintenance page on, not the sum.
+    @Test func theOutageIsThatOfTheLongestChain() throws {
+        let (steps, outline) = try Example.plan()
+        let sum = steps.filter { $0.phase.isConducted && $0.phase < .watch }.reduce(0) { $0 + $1.estimate }
+        #expect(outline.outageExpected > 1 && outline.outageExpected < sum * 0.7)
+        let slow = try Example.plan(replacing: ["approve: auto": "approve: manual"]).outline
+        #expect(abs(slow.outageExpected - outline.outageExpected - 60) < 0.001)
     }
 
     @Test func whatMustBeUndoneHasItsCompensation() throws {

@@ -14,6 +14,25 @@ import Testing
         #expect(journal.events.contains(.rollingBack(reason: "step d: failed")))
     }
 
+    /// Of steps that run at once, one that was cancelled because another failed is not the reason.
+    @Test func theReasonIsNotWhatWasCancelledBecauseOfIt() async throws {
+        struct Performer: StepPerformer {
+            func perform(_ step: Step, attempt: Int, interrupted: Bool) async -> StepResult {
+                let error =
+                    step.id == "a" ? BasculeError(.cancelled, "was cancelled") : BasculeError(.defect, "is broken")
+                return StepResult(.failed, error: error)
+            }
+            func compensate(_ step: Step, by action: StepAction) async -> StepResult { StepResult(.done) }
+        }
+        let journal = MemoryJournal()
+        let executor = StepExecutor(
+            steps: [step("a"), step("b")], onFailure: .compensate, history: ExecutionHistory(), journal: journal,
+            performer: Performer())
+        _ = try await executor.run()
+        let reasons = journal.events.compactMap { if case .rollingBack(let reason) = $0 { reason } else { nil } }
+        #expect(reasons.count == 1 && reasons[0].contains("is broken"), "\(reasons)")
+    }
+
     @Test func whatHasNoCompensationIsLeftAlone() async throws {
         let performer = NotingPerformer(failing: ["c"])
         let steps = [step("a", undo: true), step("b", requires: ["a"]), step("c", requires: ["b"])]

@@ -11,9 +11,12 @@ struct FilesRsync {
     /// What a run did.
     struct Outcome {
         var files = 0
+        /// Files, directories and links that were not there before.
+        var created = 0
         var bytes: Int64 = 0
         var deleted = 0
         var vanished = false
+        var changedNothing: Bool { files == 0 && created == 0 && deleted == 0 }
     }
 
     /// Runs until done; a broken connection is tried again up to 5 times, going on with half a file.
@@ -23,6 +26,7 @@ struct FilesRsync {
         while true {
             let (ending, outcome) = try once(thorough: thorough, delete: delete, tell)
             total.files += outcome.files
+            total.created += outcome.created
             total.bytes += outcome.bytes
             total.deleted += outcome.deleted
             total.vanished = total.vanished || ending.status == 24
@@ -94,6 +98,7 @@ struct FilesRsync {
             return Int64(line.dropFirst(prefix.count).filter(\.isASCIIDigitOrSpace).split(separator: " ").first ?? "")
         }
         if let count = number(after: "Number of regular files transferred: ") { outcome.files = Int(count) }
+        if let count = number(after: "Number of created files: ") { outcome.created = Int(count) }
         if let count = number(after: "Number of deleted files: ") { outcome.deleted = Int(count) }
         if let count = number(after: "Total transferred file size: ") { outcome.bytes = count }
         guard line.contains("%"), line.contains("/s"), let first = line.split(separator: " ").first,
