@@ -12,9 +12,9 @@ build=(ca-certificates g++ git make pkg-config libc6-dev libsodium-dev libsqlite
 # Throwaway nodes (deploy/lab), rsync and TLS as the program uses them.
 run=(e2fsprogs iproute2 libpq5 libssl3 mmdebstrap mount nftables openssh-client openssl rsync systemd-container util-linux)
 # Real servers for the tests.
-test=(bind9 bind9-dnsutils gpg gpg-agent libmariadb3 mariadb-server openssh-server postgresql-15 postgresql-client-15 procps prometheus python3 redis-server)
+test=(bind9 bind9-dnsutils gpg gpg-agent libmariadb3 mariadb-server openssh-server pgbouncer postgresql-15 postgresql-client-15 procps prometheus python3 redis-server)
 # The units of those servers.
-units=(mariadb.service named.service postgresql.service prometheus.service redis-server.service rsync.service ssh.service)
+units=(mariadb.service named.service pgbouncer.service postgresql.service prometheus.service redis-server.service rsync.service ssh.service)
 
 packages=()
 for group in "${@:-all}"; do

@@ -70,6 +70,11 @@ extension SegmentPerformer {
             }
             if sync.followed != nil { return try await self.move(.postgres(.follow(.changed, move)), step) }
             return try await self.move(.postgres(.verify(move, source: sync.source)), step)
+        case .redis(.verify):
+            // The sync has compared every key of both sides since the fence, and what it wrote once more.
+            guard case .data(.redis(let sync))? = output(StepID("migration/sync/\(source(of: step))")), sync.isEqual
+            else { return try await self.move(task, step) }
+            return judge(task, .redis(sync))
         case .redis(.fenceAcquire(let move, _, let seconds)):
             guard let fence = redisFence(step) else { return absent }
             return try await self.move(.redis(.fenceAcquire(move, fence, seconds: seconds)), step)

@@ -35,7 +35,12 @@ extension SegmentPerformer {
         } else {
             report = try await run(task, step)
         }
-        return DataJudge.judge(
+        return judge(task, report)
+    }
+
+    /// A report as this step's result.
+    func judge(_ task: DataTask, _ report: DataReport) -> StepResult {
+        DataJudge.judge(
             task, report, evidence: { self.evidence($0, $1, threshold: $2, passed: $3, measure: $4, unit: $5) })
     }
 

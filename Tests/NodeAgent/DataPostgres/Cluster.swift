@@ -26,7 +26,12 @@ final class Cluster: @unchecked Sendable {
         try Cluster(binaries: installed.last ?? installed[0], localUsers: "scram-sha-256")
     }
 
-    private init(binaries: String, localUsers: String) throws {
+    /// One that is not shared, with settings that stand above the usual ones.
+    static func other(_ settings: String) throws -> Cluster {
+        try Cluster(binaries: installed[0], localUsers: "trust", more: settings)
+    }
+
+    private init(binaries: String, localUsers: String, more: String = "") throws {
         self.binaries = binaries
         port = try Self.freePort()
         // A socket's path has at most 107 bytes, so not in a long temporary directory.
@@ -55,6 +60,7 @@ final class Cluster: @unchecked Sendable {
             max_replication_slots=20
             max_wal_senders=20
             max_connections=50
+            \(more)
 
             """
         try Self.write(settings, "\(directory)/data/postgresql.auto.conf")
@@ -77,12 +83,30 @@ final class Cluster: @unchecked Sendable {
         try start()
     }
 
-    private func stop() {
+    /// From now on a standby, which nobody feeds.
+    func demote() throws {
+        try Self.run(["\(binaries)/pg_ctl", "-D", "\(directory)/data", "-m", "fast", "-w", "stop"])
+        try Data().write(to: URL(fileURLWithPath: "\(directory)/data/standby.signal"))
+        try start()
+    }
+
+    /// A folder that the server may write to; it goes with the server.
+    func folder(_ name: String) throws -> String {
+        let path = "\(directory)/\(name)"
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        if getuid() == 0 { try Self.run(["/usr/bin/chown", "postgres", path], asServer: false) }
+        return path
+    }
+
+    /// Starts a daemon that goes into the background by itself, as the server's user.
+    static func daemon(_ arguments: [String]) throws { try run(arguments) }
+
+    func stop() {
         try? Self.run(["\(binaries)/pg_ctl", "-D", "\(directory)/data", "-m", "immediate", "stop"])
         try? FileManager.default.removeItem(atPath: directory)
     }
 
-    private static func freePort() throws -> Int {
+    static func freePort() throws -> Int {
         let descriptor = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         defer { close(descriptor) }
         var address = sockaddr_in()

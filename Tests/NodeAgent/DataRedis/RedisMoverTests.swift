@@ -63,6 +63,29 @@ struct RedisMoverTests {
         #expect(synced.keysWritten == 8)
         let again = try pair.run(RedisTask.verify)
         #expect(again.isEqual, "\(again.differences)")
+        // What the sync put right it has read once more: it says as much as a verification.
+        #expect(synced.isEqual && synced.keysEqual == again.keysEqual, "\(synced)")
+    }
+
+    /// A sync that cannot put a key right does not say that both sides are equal.
+    @Test func aSyncThatCouldNotMendEverythingIsNoProof() throws {
+        let pair = try RedisPairFixture()
+        try pair.fill()
+        _ = try pair.run(RedisTask.copy)
+        // Only the thread below uses it.
+        nonisolated(unsafe) let writer = try pair.target.client()
+        let stop = DispatchSemaphore(value: 0)
+        let ended = DispatchSemaphore(value: 0)
+        Thread.detachNewThread {
+            // Somebody writes to the target all the time.
+            while stop.wait(timeout: .now()) == .timedOut { _ = try? writer.send([RedisCommand("SET", "key:1", "other")]) }
+            ended.signal()
+        }
+        let synced = try pair.run(RedisTask.sync)
+        stop.signal()
+        ended.wait()
+        #expect(!synced.isEqual && synced.differences.map(\.key) == ["key:1"], "\(synced)")
+        #expect(try pair.run(RedisTask.sync).isEqual)
     }
 
     @Test func keysThatExpireMeanwhileAreNoDifference() throws {

@@ -85,7 +85,7 @@ struct CatalogReader {
         }
     }
 
-    private func selectedSchemas() throws -> [String] {
+    func selectedSchemas() throws -> [String] {
         let rows = try connection.query(
             """
             SELECT n.nspname FROM pg_namespace n

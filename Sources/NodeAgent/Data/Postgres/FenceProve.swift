@@ -119,12 +119,10 @@ struct FenceAttempt {
 
     /// A nil outcome: the role could not be assumed.
     func run(role: String, sql: String) throws(PGError) -> (outcome: PostgresFenceAttempt.Outcome?, answer: String) {
-        // Read-write on purpose: a default that a session can override proves nothing.
-        try source.query("BEGIN READ WRITE")
         defer { _ = try? source.query("ROLLBACK") }
-        // Off, it would refuse for row security's sake, with the same SQLSTATE as a missing right.
-        try source.query("SET LOCAL row_security = on")
-        try source.query("SET LOCAL lock_timeout = '1s'")
+        // Read-write on purpose: a default that a session can override proves nothing. Row security off would refuse for
+        // its own sake, with the same SQLSTATE as a missing right.
+        try source.script("BEGIN READ WRITE; SET LOCAL row_security = on; SET LOCAL lock_timeout = '1s'")
         do { try source.query("SET LOCAL ROLE \(PGQuote.identifier(role))") } catch {
             return (nil, "SQLSTATE \(error.state)")
         }

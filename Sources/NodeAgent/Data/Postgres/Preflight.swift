@@ -12,12 +12,12 @@ struct Preflight {
         let roles = Set(try target.query("SELECT rolname FROM pg_roles").rows.map { $0[0] ?? "" })
         let catalog = try CatalogReader(source, sides.move, target: target, roles: roles).read()
         var findings = catalog.findings
-        findings += versions()
+        findings += Self.versions(source: source.majorVersion, target: target.majorVersion)
         findings += try PreflightSource(source: source, schemas: catalog.schemas).findings()
         findings += try PreflightObjects(source: source, schemas: catalog.schemas).findings()
         findings += try PreflightTarget(sides: sides, source: source, target: target, catalog: catalog)
             .findings(roles: roles, resuming: resuming)
-        let follow = FollowPreflight(sides: sides, source: source)
+        let follow = FollowPreflight(sides: sides, source: source, schemas: catalog.schemas)
         findings += try follow.findings(catalog.loadable) + follow.back(target)
         for table in catalog.loadable where table.key.isEmpty {
             findings.append(
@@ -39,26 +39,27 @@ struct Preflight {
         return (report, catalog)
     }
 
-    private func versions() -> [PostgresFinding] {
+    /// What two major versions mean for a move. Pure.
+    static func versions(source: Int, target: Int) -> [PostgresFinding] {
         var findings: [PostgresFinding] = []
-        if source.majorVersion < 12 {
+        if source < 12 {
             findings.append(
                 PostgresFinding(
-                    "source-too-old", .refuse, "", "The source is PostgreSQL \(source.majorVersion), before 12",
+                    "source-too-old", .refuse, "", "The source is PostgreSQL \(source), before 12",
                     hint: "Upgrade the source first."))
         }
-        if target.majorVersion < 15 {
+        if target < 15 {
             findings.append(
                 PostgresFinding(
-                    "target-too-old", .refuse, "", "The target is PostgreSQL \(target.majorVersion), before 15",
+                    "target-too-old", .refuse, "", "The target is PostgreSQL \(target), before 15",
                     hint: "Install PostgreSQL 15 or later on the node."))
         }
-        if source.majorVersion > target.majorVersion {
+        if source > target {
             findings.append(
                 PostgresFinding(
                     "target-older", .info, "",
-                    "PostgreSQL \(source.majorVersion) goes to \(target.majorVersion): what only the newer "
-                        + "one knows is refused by name", hint: "Nothing, if the copy ends well."))
+                    "PostgreSQL \(source) goes to \(target): what only the newer one knows is refused by name",
+                    hint: "Nothing, if the copy ends well."))
         }
         return findings
     }

@@ -100,8 +100,7 @@ struct PreflightObjects {
 
     /// What only newer versions know.
     private func newer(_ ask: FindingQuery) throws -> [PostgresFinding] {
-        guard source.majorVersion >= 18 else { return [] }
-        return try ask.run(
+        try ask.run(
             "feature-too-new", .refuse, "A virtual generated column needs version 18 at the target",
             hint: "Make it STORED at the source.",
             """

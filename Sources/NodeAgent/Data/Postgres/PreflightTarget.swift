@@ -25,7 +25,8 @@ struct PreflightTarget {
                     "The role that shall own the objects does not exist at the target",
                     hint: "Create it before the copy."))
         }
-        if target.parameter("is_superuser") != "on" {
+        let isSuperuser = target.parameter("is_superuser") == "on"
+        if !isSuperuser {
             findings.append(
                 PostgresFinding(
                     "target-not-superuser", .refuse, sides.move.targetUser,
@@ -35,7 +36,8 @@ struct PreflightTarget {
         if !sides.move.allowNonEmptyTarget, !resumes { findings += try nonEmpty() }
         findings += try extensions()
         findings += try locale()
-        if !resumes { findings += try space() }
+        // Only a superuser is told where the data lie.
+        if !resumes, isSuperuser { findings += try space() }
         return findings
     }
 

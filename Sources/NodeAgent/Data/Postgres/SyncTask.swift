@@ -36,8 +36,9 @@ struct SyncTask: Sendable {
             }
         }
         let sequences = try Sequences.read(control, catalog.sequences)
-        for value in sequences { try Sequences.set(value, admin) }
         try admin.query("SET synchronous_commit = on")
+        // Once to the disk, not once for each.
+        try admin.transaction { for value in sequences { try Sequences.set(value, admin) } }
         try Ledger.set(admin, "synced", snapshot.name)
         let shape = try PGSchema.digest(catalog.shape.joined(separator: "\n"), admin)
         let there = try CatalogShape(connection: admin, schemas: catalog.schemas).read()

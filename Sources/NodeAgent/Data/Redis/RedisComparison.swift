@@ -22,6 +22,8 @@ struct RedisComparison {
     private(set) var keysRead = 0
     private(set) var keysEqual = 0
     private(set) var keysExpired = 0
+    /// Of the equal keys alone.
+    private(set) var equalSum: UInt128 = 0
     private(set) var sourceSum: UInt128 = 0
     private(set) var targetSum: UInt128 = 0
 
@@ -34,13 +36,13 @@ struct RedisComparison {
     mutating func compare(_ page: [[UInt8]]) throws -> [RedisMismatch] {
         let keys = page.filter { !seen.contains(Self.fingerprint($0)) }
         // Marked only at the end: a page that is repeated after a broken connection must count once, and wholly.
-        let before = (keysRead, keysEqual, keysExpired, sourceSum, targetSum)
+        let before = (keysRead, keysEqual, keysExpired, equalSum, sourceSum, targetSum)
         do {
             let out = try compareUnseen(keys)
             for key in keys { seen.insert(Self.fingerprint(key)) }
             return out
         } catch {
-            (keysRead, keysEqual, keysExpired, sourceSum, targetSum) = before
+            (keysRead, keysEqual, keysExpired, equalSum, sourceSum, targetSum) = before
             throw error
         }
     }
@@ -212,6 +214,7 @@ struct RedisComparison {
             out.append(RedisMismatch(key: key, kind: .expiry, detail: detail, source: pair.source))
         } else {
             keysEqual += 1
+            equalSum &+= source
         }
     }
 

@@ -143,42 +143,55 @@ struct RedisPass {
         }
         let exclusive = isOurs ? marker?.exclusive == true : move.existing != .merge
         var comparison = RedisComparison(session: session, countsExtras: exclusive)
+        // What is put right is read once more on both sides, so that a sync of a fenced source proves them equal.
+        var second = RedisComparison(session: session, countsExtras: exclusive)
         var copier: RedisCopier?
         if correct { copier = RedisCopier(session: session, method: try admit().method) }
         let phase = correct ? "sync" : "verify"
         try pages(of: session.source) { keys, _ in
             let found = try session.retrying { try comparison.compare(keys) }
             try session.retrying { try settle(found, &copier, &report) }
+            if correct { try session.retrying { try recheck(found, &second, &report) } }
             tell(phase, keys: comparison.keysRead, bytes: copier?.bytesWritten ?? 0)
         }
         try pages(of: session.target) { keys, _ in
             let found = try session.retrying { try comparison.extras(keys) }
             try session.retrying { try settle(found, &copier, &report) }
+            if correct { try session.retrying { try recheck(found, &second, &report) } }
         }
         report.method = copier?.method
         report.keysRead = comparison.keysRead
-        report.keysEqual = comparison.keysEqual
+        report.keysEqual = comparison.keysEqual + second.keysEqual
         report.keysExpired = comparison.keysExpired + (copier?.keysExpired ?? 0)
         report.keysWritten = (copier?.keysWritten ?? 0) + report.expiriesCorrected
         report.bytesWritten = copier?.bytesWritten ?? 0
-        if !correct {
-            report.sourceDigest = hexadecimal(comparison.sourceSum)
-            report.targetDigest = hexadecimal(comparison.targetSum)
-        }
+        report.sourceDigest = hexadecimal(correct ? comparison.equalSum &+ second.sourceSum : comparison.sourceSum)
+        report.targetDigest = hexadecimal(correct ? comparison.equalSum &+ second.targetSum : comparison.targetSum)
         return report
+    }
+
+    private func recheck(
+        _ found: [RedisMismatch], _ second: inout RedisComparison, _ report: inout RedisReport
+    ) throws {
+        guard !found.isEmpty else { return }
+        let left =
+            try second.compare(found.filter { $0.kind != .extra }.map(\.key))
+            + second.extras(found.filter { $0.kind == .extra }.map(\.key))
+        note(left, &report)
+    }
+
+    private func note(_ found: [RedisMismatch], _ report: inout RedisReport) {
+        report.keysDiffering += found.count
+        for item in found.prefix(20 - report.differences.count) {
+            report.differences.append(
+                RedisDifference(key: printable(item.key), kind: item.kind, detail: item.detail))
+        }
     }
 
     /// Puts differences right, or lists them.
     private func settle(_ found: [RedisMismatch], _ copier: inout RedisCopier?, _ report: inout RedisReport) throws {
         guard !found.isEmpty else { return }
-        guard copier != nil else {
-            report.keysDiffering += found.count
-            for item in found.prefix(20 - report.differences.count) {
-                report.differences.append(
-                    RedisDifference(key: printable(item.key), kind: item.kind, detail: item.detail))
-            }
-            return
-        }
+        guard copier != nil else { return note(found, &report) }
         try copier?.copy(found.filter { [.missing, .type, .value].contains($0.kind) }.map(\.key))
         let expiries = found.filter { $0.kind == .expiry }.map { item in
             item.source?.expiry.map { RedisCommand("PEXPIREAT").with(item.key).with(words: String($0)) }

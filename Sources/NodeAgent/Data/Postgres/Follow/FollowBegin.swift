@@ -32,7 +32,9 @@ struct FollowBegin {
         case .none, .begun:
             let preflight = try Preflight(sides: sides, source: source, target: admin).run(resuming: true)
             guard preflight.report.passes else { throw Preflight.refusal(preflight.report) }
-            let findings = try FollowPreflight(sides: sides, source: source).findings(preflight.catalog.loadable)
+            let findings = try FollowPreflight(
+                sides: sides, source: source, schemas: preflight.catalog.schemas
+            ).findings(preflight.catalog.loadable)
             let obstacle = findings.first { $0.message.hasPrefix("The source cannot be followed") }
             try Ledger.prepare(admin, owner: sides.move.owner)
             // An unfinished copy is brought to the new snapshot as a whole; a finished one is of nobody knows when.

@@ -5,11 +5,13 @@ import BasculePostgres
 struct FollowPreflight {
     let sides: Sides
     let source: PGConnection
+    /// Those that are moved.
+    let schemas: [String]
 
     /// Whether what is written after T0 can be carried back.
     func back(_ target: PGConnection) throws -> [PostgresFinding] {
         guard sides.move.follow?.back != nil,
-            let obstacle = try ReverseBegin.obstacle(sides, admin: target, source: source)
+            let obstacle = try ReverseBegin.obstacle(sides, admin: target, source: source, schemas: schemas)
         else { return [] }
         return [
             PostgresFinding(
@@ -89,8 +91,8 @@ struct FollowPreflight {
             """
             SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
             WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND NOT pg_has_role(c.relowner, 'USAGE')
-                AND n.nspname = ANY ($1::text[])
-            """, [PGQuote.array(sides.move.schemas ?? [])])
+                AND n.nspname = ANY ($1::text[]) AND \(CatalogTables.notOfExtension("pg_class", "c.oid"))
+            """, [PGQuote.array(schemas)])
         if number(foreign.scalar) > 0 {
             found.append(
                 (

@@ -11,7 +11,8 @@ struct ReverseBegin {
         let admin = try sides.admin()
         let source = try sides.source()
         do {
-            if let obstacle = try Self.obstacle(sides, admin: admin, source: source) {
+            if let obstacle = try Self.obstacle(
+                sides, admin: admin, source: source, schemas: CatalogReader(source, sides.move, target: admin).selectedSchemas()) {
                 throw BasculeError(
                     .followFailed, "What is written after T0 could not be carried back: \(obstacle)",
                     at: .thing(source.place),
@@ -31,7 +32,9 @@ struct ReverseBegin {
     }
 
     /// Why the way back is closed; nil where it is open. Changes nothing.
-    static func obstacle(_ sides: Sides, admin: PGConnection, source: PGConnection) throws -> String? {
+    static func obstacle(
+        _ sides: Sides, admin: PGConnection, source: PGConnection, schemas: [String]
+    ) throws -> String? {
         let level = try admin.query("SHOW wal_level").scalar
         if level != "logical" { return "wal_level is \(level ?? "") on the node, not logical" }
         guard sides.move.follow?.back == .replicate else { return nil }
@@ -45,7 +48,7 @@ struct ReverseBegin {
                 EXISTS (SELECT FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
                     JOIN pg_namespace n ON n.oid = c.relnamespace
                     WHERE t.tgenabled <> 'D' AND n.nspname = ANY ($1::text[]))
-            """, [PGQuote.array(sides.move.schemas ?? [])]
+            """, [PGQuote.array(schemas)]
         ).rows[0]
         if row[0] == "t" { return nil }
         if row[1] != "t" { return "the role of the connection string may make no schema at the source" }
