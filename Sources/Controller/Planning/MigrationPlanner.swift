@@ -76,7 +76,8 @@ package struct MigrationPlanner {
         return (
             copy.steps,
             MigrationOutline(
-                conductor: conductor, rollbackBudget: budget, rollbackExpected: back, outageExpected: copy.expectedOutage(),
+                conductor: conductor, rollbackBudget: budget, rollbackExpected: back,
+                outageExpected: copy.expectedOutage(),
                 newWrites: newWrites)
         )
     }

@@ -64,7 +64,9 @@ extension AgainstServers {
             var seen: [String] = []
             for _ in 0..<100 where seen.isEmpty {
                 // It takes a moment until it listens.
-                do { seen = try found(pair, url) } catch let error as BasculeError where error.code == .postgresConnection {
+                do { seen = try found(pair, url) } catch let error as BasculeError
+                    where error.code == .postgresConnection
+                {
                     usleep(50_000)
                 }
             }
@@ -147,7 +149,8 @@ extension AgainstServers {
 
         @Test func rightsThatFollowingNeedsAreSeen() throws {
             var pair = try Pair(
-                "followrights", "CREATE TABLE t (id int PRIMARY KEY); GRANT SELECT ON t TO app; ALTER TABLE t OWNER TO shop")
+                "followrights",
+                "CREATE TABLE t (id int PRIMARY KEY); GRANT SELECT ON t TO app; ALTER TABLE t OWNER TO shop")
             pair.move.follow = PostgresFollow(mode: .auto)
             let seen = try found(pair, pair.url(as: "app"))
             expect(seen, "follow-no-right warn ", "follow-no-create warn ", "follow-not-owner warn ")
@@ -192,7 +195,9 @@ extension AgainstServers {
             guard case .captured(let fence) = try pair.run(.fenceCapture(pair.move)) else { throw Unexpected() }
             let boss = try pair.source.connect("passes", as: "boss")
             guard case .fenced(let report) = try pair.run(.fenceAcquire(pair.move, fence)) else { throw Unexpected() }
-            let named = report.findings.filter { $0.code == "superuser-not-fenced" }.map { "\($0.severity) \($0.object)" }
+            let named = report.findings.filter { $0.code == "superuser-not-fenced" }.map {
+                "\($0.severity) \($0.object)"
+            }
             #expect(named.contains(#"warn "boss""#), "\(report.findings)")
             #expect((try? boss.query("SELECT 1")) == nil, "its session was ended")
             let again = try pair.source.connect("passes", as: "boss")
@@ -207,14 +212,17 @@ extension AgainstServers {
             #expect(proof.holds && proof.attempts.contains { $0.outcome == .catalogSaysNo }, "\(proof)")
             // What went meanwhile cannot get its rights back.
             try admin.query("DROP TABLE gone")
-            guard case .released(let released) = try pair.run(.fenceRelease(pair.move, fence)) else { throw Unexpected() }
+            guard case .released(let released) = try pair.run(.fenceRelease(pair.move, fence)) else {
+                throw Unexpected()
+            }
             let missing = released.findings.filter { $0.code == "right-not-restored" }
             #expect(missing.map(\.object) == [#"TABLE "public"."gone""#], "\(released.findings)")
         }
 
         @Test func aWriterThatNobodyMayEndIsNamed() throws {
             var pair = try Pair(
-                "stubborn", "CREATE TABLE t (id int PRIMARY KEY); ALTER TABLE t OWNER TO seller; GRANT INSERT ON t TO app")
+                "stubborn",
+                "CREATE TABLE t (id int PRIMARY KEY); ALTER TABLE t OWNER TO seller; GRANT INSERT ON t TO app")
             pair.move.fenceGrace = 0.1
             let admin = try pair.source.connect("stubborn")
             // After the thread begins only it uses this one.

@@ -78,7 +78,9 @@ struct RedisMoverTests {
         let ended = DispatchSemaphore(value: 0)
         Thread.detachNewThread {
             // Somebody writes to the target all the time.
-            while stop.wait(timeout: .now()) == .timedOut { _ = try? writer.send([RedisCommand("SET", "key:1", "other")]) }
+            while stop.wait(timeout: .now()) == .timedOut {
+                _ = try? writer.send([RedisCommand("SET", "key:1", "other")])
+            }
             ended.signal()
         }
         let synced = try pair.run(RedisTask.sync)

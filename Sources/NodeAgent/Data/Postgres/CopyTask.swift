@@ -55,7 +55,7 @@ struct CopyTask: Sendable {
         try makeSchema(builder, admin: admin, loader: loader)
         let hash = try Ledger.hash(loader)
         let digests = TableDigests(sides: sides, progress: progress, isCancelled: isCancelled)
-        var resumption = Resumption(catalog, sides, source: control)
+        var resumption = try Resumption(catalog, sides, source: control)
         let isOver = try Ledger.value(admin, "copied") != nil
         if isOver {
             // What has happened at the source since is the sync's business.

@@ -14,11 +14,11 @@ struct Resumption {
     private let tables: [PGTable]
     private let catalog: PGCatalog
 
-    init(_ catalog: PGCatalog, _ sides: Sides, source: PGConnection) {
+    init(_ catalog: PGCatalog, _ sides: Sides, source: PGConnection) throws {
         self.catalog = catalog
         tables = catalog.loadable
-        missing = Dictionary(
-            uniqueKeysWithValues: tables.map { ($0.oid, TableRange.copying($0, sides, from: source)) })
+        missing = try Dictionary(
+            uniqueKeysWithValues: tables.map { ($0.oid, try TableRange.copying($0, sides, from: source)) })
     }
 
     func isDone(_ table: PGTable) -> Bool { missing[table.oid]?.isEmpty ?? true }

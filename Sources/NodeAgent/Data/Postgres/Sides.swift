@@ -6,6 +6,8 @@ import Glibc
 struct Sides: Sendable {
     let move: PostgresMove
     let secret: Secret
+    /// The first version whose servers read only the pages that are asked for.
+    var readsPagesFrom = 14
     /// The name under which the source's sessions appear, so that a fence knows its own.
     static let application = "bascule-mover"
 

@@ -24,7 +24,7 @@ struct TableLoad {
         let list = columns.isEmpty ? "" : " (\(columns))"
         let from =
             range.isWhole
-            ? "\(table.quoted)\(list)" : "(SELECT \(columns) FROM ONLY \(table.quoted)\(range.condition))"
+            ? "\(table.quoted)\(list)" : "(SELECT \(columns) FROM ONLY \(table.quoted)\(range.condition)\(range.order))"
         let digest = hash.flatMap {
             CopyDigest(types: table.copied.map(\.typeNumber), isText: isText, seeds: $0.seeds)
         }
@@ -105,7 +105,8 @@ struct TableLoad {
             SET max_parallel_workers_per_gather = 0; SET enable_indexscan = off; SET enable_indexonlyscan = off;
             SET enable_bitmapscan = off
             """)
-        let sql = "SELECT ROW(\(columns))::text FROM ONLY \(table.quoted)\(range.condition) OFFSET $1::int8 LIMIT 1"
+        let from = "FROM ONLY \(table.quoted)\(range.condition)\(range.order)"
+        let sql = "SELECT ROW(\(columns))::text \(from) OFFSET $1::int8 LIMIT 1"
         return (try? source.query(sql, ["\(line - 1)"]))?.scalar
     }
 }

@@ -12,7 +12,9 @@ struct ReverseBegin {
         let source = try sides.source()
         do {
             if let obstacle = try Self.obstacle(
-                sides, admin: admin, source: source, schemas: CatalogReader(source, sides.move, target: admin).selectedSchemas()) {
+                sides, admin: admin, source: source,
+                schemas: CatalogReader(source, sides.move, target: admin).selectedSchemas())
+            {
                 throw BasculeError(
                     .followFailed, "What is written after T0 could not be carried back: \(obstacle)",
                     at: .thing(source.place),
