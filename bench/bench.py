@@ -20,6 +20,7 @@ import tempfile
 sys.dont_write_bytecode = True
 
 import elsewhere
+import drill
 import engine
 import heal
 import mysql
@@ -36,7 +37,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", choices=["engine", "speed", "scale", "postgres", "redis", "heal", "stack", "mysql", "outage"], help="measure only this")
+    parser.add_argument("--only", choices=["engine", "speed", "scale", "postgres", "redis", "heal", "stack", "mysql", "outage", "drill"], help="measure only this")
     parser.add_argument("--rounds", type=int, default=3, help="of the long measurements (3)")
     parser.add_argument("--idle-rounds", type=int, default=15, help="of the runs with nothing to do (15)")
     parser.add_argument("--nodes", default="4,50,500", help="how many nodes the curve has (4,50,500)")
@@ -181,6 +182,9 @@ def main():
         if options.only in (None, "outage"):
             say("a whole migration under writes")
             rows += outage.measure(options.bascule, folder, agents, options.scale)
+        if options.only in (None, "drill"):
+            say("the drill")
+            rows += drill.measure(options.bascule, agents)
     output = pathlib.Path(options.json or ROOT / "dist/bench.json")
     output.parent.mkdir(exist_ok=True)
     made = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The drill: the demo's shop, backed up to another node, is lost; a blank node brings it back from there and serves it.
 #
-# Needs root. KEEP=1 leaves the nodes up afterwards. BASCULE names the program (default: dist/bascule beside this checkout).
+# Needs root. Its arguments go on to `bascule snapshot drill`. KEEP=1 leaves the nodes up afterwards. BASCULE names the program (default: dist/bascule beside this checkout).
 set -euo pipefail
 cd "$(dirname "$0")"
 bascule=${BASCULE:-$(cd ../.. && pwd)/dist/bascule}
@@ -42,4 +42,4 @@ b snapshot list
 b snapshot archives
 
 say "3. The server is lost: everything comes back on a blank node, from the other one's copies and the keys alone"
-b snapshot drill
+b snapshot drill "$@"
