@@ -149,8 +149,9 @@ package struct PostgresPruning: Sendable {
                 ]), reversal: .reversible(seconds: 0), estimate: 0.1)
         }
         let bring = step("keys", "bring the keys, for as long as it takes", keys)
-        // In the same segment, whatever came of the work: else the agent would heal them back.
-        let take = step("end", "take the keys away", FileSpec(keys.path, Content(""), state: .absent))
+        // In the same segment: after it, the agent would heal them back.
+        var take = step("end", "take the keys away", FileSpec(keys.path, Content(""), state: .absent))
+        take.requires = [work.id]
         out.plan.steps = [bring] + planned.plan.steps + [take]
         out.plan.steps[1].requires.append(bring.id)
         try session.store.save(out.plan)
@@ -167,13 +168,22 @@ package struct PostgresPruning: Sendable {
     /// Whatever came of it, the keys do not stay.
     private func forget(_ keys: FileSpec, on node: NodeName) async {
         let id = RandomBytes.identifier()
-        let steps = [
-            Step(
-                id: StepID("\(node)/prune-forget-\(id)"), phase: .install, node: node,
-                title: "forget the keys on \(node)",
-                action: .migrate(.forgetSecrets(Resource.file(keys).secrets.sorted())),
-                reversal: .reversible(seconds: 0), estimate: 0.1)
+        let absent = FileSpec(keys.path, Content(""), state: .absent)
+        let actions: [(String, StepAction)] = [
+            (
+                "take the keys away",
+                .converge([
+                    ConvergeItem(
+                        desired: DesiredResource(.file(absent), on: node, origin: "snapshot"), before: nil, change: nil)
+                ])
+            ),
+            ("forget the keys on \(node)", .migrate(.forgetSecrets(Resource.file(keys).secrets.sorted()))),
         ]
+        let steps = actions.enumerated().map { number, action in
+            Step(
+                id: StepID("\(node)/prune-forget-\(number)-\(id)"), phase: .install, node: node, title: action.0,
+                action: action.1, reversal: .reversible(seconds: 0), estimate: 0.1)
+        }
         let plan = Plan(
             id: PlanID(RandomBytes.identifier()), fleet: session.fleet.name,
             topology: session.fleet.activeTopology.rawValue, revision: session.revision,
