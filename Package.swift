@@ -100,11 +100,11 @@ let suites: [Target] = [
     tests("BasculeSSHTests", "Tests/Controller/SSH", ["BasculeModel", "BasculeSSH"]),
     tests(
         "BasculeDataPostgresTests", "Tests/NodeAgent/DataPostgres",
-        ["BasculeModel", "BasculeData", "BasculePostgres"]),
+        ["BasculeModel", "BasculeData", "BasculePostgres", "BasculeTesting"]),
     tests("BasculeDataRedisTests", "Tests/NodeAgent/DataRedis", ["BasculeModel", "BasculeData", "BasculeNet"]),
     tests(
         "BasculeDataMySQLTests", "Tests/NodeAgent/DataMySQL",
-        ["BasculeModel", "BasculeData", "BasculePostgres", "BasculeMySQL"]),
+        ["BasculeModel", "BasculeData", "BasculePostgres", "BasculeMySQL", "BasculeTesting"]),
     tests("BasculeDataFilesTests", "Tests/NodeAgent/DataFiles", ["BasculeModel", "BasculeData"]),
     target("BasculeTesting", "Tests/Support/Listening", ["BasculeModel"]),
     tests(

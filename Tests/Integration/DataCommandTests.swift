@@ -13,16 +13,7 @@ extension OnNodes {
         init() throws { scene = try #require(Scene.shared) }
 
         private static let fleet = """
-            nodes:
-              old: {provider: lab, image: debian13}
-              new: {provider: lab, image: debian13}
-            topologies:
-              single: {new: [database]}
-            topology: single
-            services:
-              postgresql: {databases: {shop: {owner: shop}}}
-            migration:
-              sources:
+            \(Sample.oneMove(from: "debian13"))
                 database: {postgres: !secret SOURCE_DATABASE_URL, into: shop, jobs: 1}
 
             """

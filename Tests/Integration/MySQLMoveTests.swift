@@ -16,16 +16,7 @@ extension OnNodes {
 
         private static func fleet(approve: String) -> String {
             """
-            nodes:
-              old: {provider: lab, image: debian12}
-              new: {provider: lab, image: debian13}
-            topologies:
-              single: {new: [database]}
-            topology: single
-            services:
-              postgresql: {databases: {shop: {owner: shop}}}
-            migration:
-              sources:
+            \(Sample.oneMove(from: "debian12"))
                 legacy:
                   mysql: !secret SOURCE_MYSQL_URL
                   into: shop

@@ -72,6 +72,12 @@ extension MigrationPlanner {
             }
         }
         for (name, move, key) in try filesMoves() {
+            let isAsked = names.isEmpty || names.contains(name)
+            if isAsked, verb.word != "forget", move.hostKey == Self.unknownHostKey {
+                throw BasculeError(
+                    .migrationRefused, "the host key of the source of \(name) is not known yet",
+                    hint: "write it as hostKey: in the fleet file, or let bascule apply reach that node first")
+            }
             switch verb {
             case .check: tasks.append((name, .files(.preflight(move), key: key)))
             case .copy: tasks.append((name, .files(.copy(move), key: key)))

@@ -66,11 +66,14 @@ extension MigrationPlanner {
         }
     }
 
+    /// Stands for a host key in plans of a node that is not up.
+    static let unknownHostKey = "not-known-yet"
+
     func filesMoves() throws -> [(name: String, move: FilesMove, key: SecretName?)] {
         try migration.sources.sorted { $0.key < $1.key }.compactMap { name, source in
             guard case .files(let source) = source else { return nil }
             // A node of the fleet that is not there yet has no key yet: it is planned again once it is up.
-            let later = context.fleet.nodes[NodeName(source.host)] == nil ? nil : "not-known-yet"
+            let later = context.fleet.nodes[NodeName(source.host)] == nil ? nil : Self.unknownHostKey
             guard let hostKey = source.hostKey?.text ?? context.hostKeys[NodeName(source.host)] ?? later else {
                 throw BasculeError(
                     .migrationRefused, "the host key of \(source.host), the source of \(name), is not known",

@@ -40,7 +40,8 @@ package struct MyError: Error, Hashable, Sendable {
         switch number {
         case 1045, 1698: "Check user and password, and from which hosts the account may log in."
         case 1049: "The database in the address does not exist on that server."
-        case 1044, 1142, 1227: "Grant the right to the account in the address, or use another account."
+        case 1044: "Correct the database's name, or grant the account in the address a right on it."
+        case 1142, 1227: "Grant the right to the account in the address, or use another account."
         case 1040, 1203, 1226: "The server has no free connection for this account."
         case 2026:
             "The server's certificate must be signed by an authority that this node trusts and carry the host's name; "

@@ -49,6 +49,19 @@ package struct PGError: Error, Hashable, Sendable {
         return BasculeError(code, "PostgreSQL failed while \(doing)", at: place, cause: cause, hint: hint ?? usualHint)
     }
 
+    /// Of a login that was refused libpq gives no SQLSTATE, only the server's words.
+    private var connectionHint: String {
+        func says(_ words: String...) -> Bool { words.contains { message.firstRange(of: $0) != nil } }
+        if says("no encryption", "does not support SSL", "certificate") {
+            return "Check sslmode and sslrootcert in the connection string against what the server wants."
+        }
+        if says("authentication failed", "pg_hba.conf", "no password supplied") {
+            return "Check user, password and the server's pg_hba.conf."
+        }
+        if says("database \"") { return "The database in the connection string does not exist on that server." }
+        return "Check that the server is reachable from this node, then run again."
+    }
+
     private var usualHint: String? {
         switch state {
         case "28P01", "28000": "Check user, password and the server's pg_hba.conf."
@@ -57,7 +70,7 @@ package struct PGError: Error, Hashable, Sendable {
         case "53300": "The server has no free connection; lower the parallelism."
         case "53100": "Free space on the server, then run again: what is done stays done."
         case "57P01", "57P02", "57P03": "The server is stopping or starting; run again when it is up."
-        default: isConnection ? "Check that the server is reachable from this node, then run again." : nil
+        default: isConnection ? connectionHint : nil
         }
     }
 }

@@ -20,6 +20,16 @@ import Testing
         }
     }
 
+    @Test func aSourceWithoutItsHostKeyIsRefusedByItsName() throws {
+        var context = try Example.context()
+        context.hostKeys = [:]
+        let planner = try #require(try MigrationPlanner(context))
+        let failure = #expect(throws: BasculeError.self) { try planner.dataSteps(.check, sources: []) }
+        #expect(failure?.message.contains("uploads") == true && failure?.hint?.contains("hostKey") == true)
+        #expect(try planner.dataSteps(.check, sources: ["database"]).count == 1)
+        #expect(try !planner.dataSteps(.forget, sources: ["uploads"]).isEmpty)
+    }
+
     @Test func aTableIsOfTheOnlyDatabase() throws {
         let found = try steps(.diff(table: "orders", limit: 5))
         #expect(found.map(\.id) == ["data/diff/database"])

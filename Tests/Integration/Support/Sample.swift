@@ -27,6 +27,22 @@ enum Sample {
         "[Unit]\\nDescription=Test \(number)\\n[Service]\\nExecStart=/bin/sleep infinity\\n[Install]\\nWantedBy=multi-user.target\\n"
     }
 
+    /// From the node `old`, a foreign system, into the database `shop` of the node `new`; the sources follow.
+    static func oneMove(from image: String) -> String {
+        """
+        nodes:
+          old: {provider: lab, image: \(image)}
+          new: {provider: lab, image: debian13}
+        topologies:
+          single: {new: [database]}
+        topology: single
+        services:
+          postgresql: {databases: {shop: {owner: shop}}}
+        migration:
+          sources:
+        """
+    }
+
     /// What `entries` renders its files from.
     static let template = "# of {{number}}\nitem = {{item}}\n"
 

@@ -1,6 +1,7 @@
 import BasculeData
 import BasculeModel
 import BasculePostgres
+import BasculeTesting
 import Foundation
 import Synchronization
 import Testing
@@ -8,7 +9,7 @@ import Testing
 extension MySQLToPostgres {
     /// The agent's child is killed with `kill -9` in the middle, and the same task run again.
     @Suite(
-        .enabled(if: KilledMover.path != nil, "needs the agent: BASCULE_AGENTS"),
+        .enabled(if: BuiltAgent.exists, "needs the agent: BASCULE_AGENTS"),
         .enabled(
             if: ProcessInfo.processInfo.environment["BASCULE_TEST_ALL"] == "1", "takes seconds: BASCULE_TEST_ALL=1"))
     struct KillTests {
@@ -87,14 +88,6 @@ extension MySQLToPostgres {
 
 /// A task in a process of its own, as the agent runs it.
 private final class KilledMover {
-    static let path: String? = {
-        let root =
-            ProcessInfo.processInfo.environment["BASCULE_AGENTS"]
-            ?? "\(#filePath.split(separator: "/Tests/")[0])/dist/agents"
-        let path = "\(root)/x86_64/bascule-agent"
-        return FileManager.default.isExecutableFile(atPath: path) ? path : nil
-    }()
-
     private struct Job: Codable {
         var task: DataTask
         var secrets: [SecretName: String]
@@ -105,7 +98,7 @@ private final class KilledMover {
 
     init(_ verb: MySQLTask.Verb, _ crossing: Crossing) throws {
         let input = Pipe()
-        process.executableURL = URL(fileURLWithPath: Self.path ?? "")
+        process.executableURL = URL(fileURLWithPath: BuiltAgent.path ?? "")
         process.arguments = ["task"]
         (process.standardInput, process.standardOutput, process.standardError) = (input, output, told)
         try process.run()

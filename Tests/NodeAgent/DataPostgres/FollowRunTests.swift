@@ -1,13 +1,14 @@
 import BasculeData
 import BasculeModel
 import BasculePostgres
+import BasculeTesting
 import Foundation
 import Testing
 
 extension AgainstServers {
     /// Whole moves of a source that is written to all the time, some with a `kill -9` in the middle, which the seed
     /// chooses: of the agent's child at a step and a moment, or of the source's server. `BASCULE_SEED` repeats one.
-    @Suite(.enabled(if: Mover.exists, "needs the agent: BASCULE_AGENTS"))
+    @Suite(.enabled(if: BuiltAgent.exists, "needs the agent: BASCULE_AGENTS"))
     struct FollowRunTests {
         private static let environment = ProcessInfo.processInfo.environment
 
@@ -100,15 +101,6 @@ extension AgainstServers {
 
 /// A data task in a process of its own, as the agent runs it.
 final class Mover {
-    static let path: String? = {
-        let root =
-            ProcessInfo.processInfo.environment["BASCULE_AGENTS"]
-            ?? "\(#filePath.split(separator: "/Tests/")[0])/dist/agents"
-        let path = "\(root)/x86_64/bascule-agent"
-        return FileManager.default.isExecutableFile(atPath: path) ? path : nil
-    }()
-    static let exists = path != nil
-
     private struct Job: Codable {
         var task: DataTask
         var secrets: [SecretName: String]
@@ -124,7 +116,7 @@ final class Mover {
 
     init(_ task: PostgresTask, secret: String) throws {
         let input = Pipe()
-        process.executableURL = URL(fileURLWithPath: Self.path ?? "")
+        process.executableURL = URL(fileURLWithPath: BuiltAgent.path ?? "")
         process.arguments = ["task"]
         process.standardInput = input
         process.standardOutput = output

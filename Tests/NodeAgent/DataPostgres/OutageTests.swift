@@ -1,6 +1,7 @@
 import BasculeData
 import BasculeModel
 import BasculePostgres
+import BasculeTesting
 import Foundation
 import Testing
 
@@ -9,7 +10,8 @@ extension AgainstServers {
     /// source accepted to the first that the target accepts, with fence, proof of the fence, sync and comparison between
     /// them, each in a process of its own as the agent runs them. `BASCULE_SCALE` is pgbench's (70 is about 1 GB).
     @Suite(
-        .enabled(if: ProcessInfo.processInfo.environment["BASCULE_TEST_ALL"] == "1" && Mover.exists, "takes minutes"))
+        .enabled(
+            if: ProcessInfo.processInfo.environment["BASCULE_TEST_ALL"] == "1" && BuiltAgent.exists, "takes minutes"))
     struct OutageTests {
         @Test func theOutageDoesNotGrowWithTheDatabase() throws {
             let scale = ProcessInfo.processInfo.environment["BASCULE_SCALE"] ?? "70"

@@ -70,6 +70,24 @@ struct RedisFindingTests {
         #expect(try whole.run(RedisTask.verify).differences.map(\.key) == ["odd"])
     }
 
+    @Test func whatDoesNotConnectSaysWhatToDo() throws {
+        let pair = try RedisPairFixture()
+        func failure(_ url: String) -> BasculeError? {
+            #expect(throws: BasculeError.self) { try pair.run(RedisTask.preflight, url: url) }
+        }
+        let base = "redis://:sEcret@127.0.0.1"
+        let dead = failure("\(base):1/0")
+        #expect(dead?.code == .connectFailed && dead?.hint?.contains("rediss://") == true, "\(dead as Any)")
+        try pair.source.run("CONFIG SET requirepass other")
+        let wrong = failure("\(base):\(pair.source.port)/0")
+        #expect(wrong?.code == .redisLoginRefused && wrong?.hint?.contains("password") == true, "\(wrong as Any)")
+        let number = failure("redis://:other@127.0.0.1:\(pair.source.port)/99")
+        #expect(number?.code == .redisRefused && number?.hint?.contains("number") == true, "\(number as Any)")
+        for error in [dead, wrong, number] {
+            #expect(!"\(error as Any)".contains("sEcret") && error?.place != nil, "\(error as Any)")
+        }
+    }
+
     @Test func clocksThatDifferAreNamed() throws {
         let (library, folder) = try RedisFixture.built("clock-shift")
         defer { try? FileManager.default.removeItem(at: folder) }

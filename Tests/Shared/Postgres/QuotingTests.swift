@@ -32,6 +32,18 @@ struct QuotingTests {
         #expect(error.isRefusedRight)
     }
 
+    @Test(arguments: [
+        (#"FATAL:  password authentication failed for user "shop""#, "user, password"),
+        (#"FATAL:  database "shopp" does not exist"#, "does not exist on that server"),
+        (#"FATAL:  no pg_hba.conf entry for host "10.0.0.1", user "a", database "b", SSL encryption"#, "pg_hba.conf"),
+        (#"FATAL:  pg_hba.conf rejects connection for host "h", user "u", database "d", no encryption"#, "sslmode"),
+        ("server does not support SSL, but SSL was required", "sslmode"), ("No route to host", "reachable"),
+    ])
+    func aRefusedLoginHasTheHintOfItsReason(message: String, hint: String) {
+        let error = PGError(state: "08000", message: message, isConnection: true).basculeError("connecting")
+        #expect(error.code == .postgresConnection && error.hint?.contains(hint) == true, "\(error)")
+    }
+
     @Test func aMalformedConnectionStringIsNotRepeated() {
         let failure = #expect(throws: BasculeError.self) {
             try PGConnection(.conninfo(Secret("postgresql://u:topsecret@[bad/x")))

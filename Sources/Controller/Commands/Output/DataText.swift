@@ -140,6 +140,9 @@ enum DataText {
             lines = ["equal: \(found.keysEqual.grouped) keys by type, value and expiry"]
         } else if found.keysDiffering > 0 {
             lines = ["different: \(found.keysDiffering.grouped) of \(found.keysRead.grouped) keys"]
+        } else if found.keysWritten + found.keysDeleted == 0, !found.findings.isEmpty {
+            let way = found.method.map { ", by \($0.rawValue)" } ?? ""
+            lines = ["\(found.keysRead.grouped) keys at the source\(way)"]
         } else {
             lines = [
                 "\(found.keysRead.grouped) keys read, \(found.keysWritten.grouped) written, \(found.bytesWritten.bytesText)"
@@ -148,6 +151,10 @@ enum DataText {
         lines += found.findings.map { item in
             let severity = FindingSeverity(rawValue: item.weight.rawValue) ?? .info
             return "\(mark(severity)) \(item.code.rawValue): \(Terminal.escape(item.message))"
+        }
+        if let refused = found.findings.first(where: { $0.weight == .refuse }) {
+            lines.append(
+                Terminal.paint("    Put it right, or say accept: [\(refused.code.rawValue)] at the source.", .dim))
         }
         lines += found.differences.map {
             "\(mark(.refuse)) \(Terminal.escape($0.key))  \($0.kind.rawValue)\($0.detail.map { ", \(Terminal.escape($0))" } ?? "")"

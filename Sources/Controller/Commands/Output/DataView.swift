@@ -109,6 +109,7 @@ final class DataView: Sendable {
                 Terminal.say("\(mark) \(Terminal.paint(Terminal.escape(source), .bold))  \(lines.first ?? "")")
                 lines.dropFirst().forEach { Terminal.say("  \($0)") }
             } else if let error = result.error {
+                Terminal.error("\(Terminal.paint("✗", .red)) \(Terminal.paint(Terminal.escape(source), .bold))")
                 Terminal.fail(error.placed(at: .thing("source \(source)")))
             }
         }

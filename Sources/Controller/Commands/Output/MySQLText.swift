@@ -3,7 +3,9 @@ import BasculeModel
 /// Reports of a MySQL move for people. Every text from a database is escaped.
 extension DataText {
     static func mysql(_ found: MySQLReport) -> [String] {
-        if found.tables.isEmpty, found.findings.isEmpty { return ["done in \(found.seconds.durationText)"] }
+        if found.tables.isEmpty, found.findings.isEmpty, found.snapshot.isEmpty {
+            return ["done in \(found.seconds.durationText)"]
+        }
         let columns = found.tables.reduce(0) { $0 + $1.columns.count }
         let isCompared = found.tables.contains { $0.targetRows != nil }
         let amount = "\(found.rows.grouped) rows in \(found.tables.count) tables"
@@ -12,6 +14,8 @@ extension DataText {
             lines = [
                 "\(found.isEqual ? "equal" : "different"): \(amount), \(columns) columns summed on both sides in \(found.seconds.durationText)"
             ]
+        } else if found.tables.isEmpty {
+            lines = ["no table has changed since it was copied, read again in \(found.seconds.durationText)"]
         } else {
             lines = ["\(amount), \(found.bytes.bytesText) in \(found.seconds.durationText)"]
         }

@@ -59,5 +59,9 @@ func refusal(_ text: String, to command: String, at peer: String) -> BasculeErro
             .redisLoginRefused, "The Redis server refused the login", at: .thing(peer),
             hint: "Check the user and the password in the secret that holds the address.")
     }
-    return BasculeError(.redisRefused, "The Redis server refused \(command)", at: .thing(peer), cause: shown)
+    return BasculeError(
+        .redisRefused, "The Redis server refused \(command)", at: .thing(peer), cause: shown,
+        hint: command.hasPrefix("SELECT")
+            ? "What the address ends with is the database's number: the server has fewer."
+            : text.hasPrefix("NOPERM") ? "Give the login in the address that right (ACL SETUSER)." : nil)
 }

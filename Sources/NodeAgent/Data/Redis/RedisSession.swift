@@ -93,6 +93,18 @@ final class RedisSession {
     }
 
     private func connect(_ address: RedisAddress, pace: RedisPace?, limits: RedisLimits) throws -> RedisConnection {
+        do { return try reach(address, pace: pace, limits: limits) } catch var error as BasculeError
+            where error.hint == nil && Self.isTransient(error.code)
+        {
+            error.hint =
+                address.tlsName == nil
+                ? "Check host and port; a server that wants TLS is reached by rediss://."
+                : "Check host and port; a server without TLS is reached by redis://."
+            throw error
+        }
+    }
+
+    private func reach(_ address: RedisAddress, pace: RedisPace?, limits: RedisLimits) throws -> RedisConnection {
         let deadline = Deadline.after(.seconds(15))
         let stream: any ByteStream
         if let name = address.tlsName {
