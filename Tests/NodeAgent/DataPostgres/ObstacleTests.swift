@@ -159,7 +159,12 @@ extension AgainstServers {
             try expect(found(pair), "follow-wal-unbounded info ")
         }
 
-        @Test func aServerThatCannotBeFollowedIsSeen() throws {
+        /// A server of its own, started three times.
+        @Test(
+            .enabled(
+                if: ProcessInfo.processInfo.environment["BASCULE_TEST_ALL"] == "1", "takes seconds: BASCULE_TEST_ALL=1")
+        )
+        func aServerThatCannotBeFollowedIsSeen() throws {
             var pair = try Pair("unfollowable", "SELECT 1")
             pair.move.follow = PostgresFollow(mode: .always)
             let other = try Cluster.other("wal_level=replica\nmax_replication_slots=2\nmax_wal_senders=1")
