@@ -22,6 +22,15 @@ struct TemplateSource {
         place = .thing("built-in template \(name)")
     }
 
+    /// A file that is made of several templates, one after the other.
+    init(builtIn names: [String], folder: String) throws {
+        let parts = try names.map { try TemplateSource(builtIn: $0, folder: folder) }
+        let overridden = parts.first { $0.place != .thing("built-in template \($0.name)") } ?? parts.first
+        name = overridden?.name ?? ""
+        text = parts.map(\.text).joined()
+        place = overridden?.place ?? .thing("built-in template")
+    }
+
     /// A file of the fleet's folder.
     init(file path: String) throws {
         guard let data = FileManager.default.contents(atPath: path) else {
@@ -50,6 +59,11 @@ enum BuiltInTemplates {
         case "backup-rclone.conf": PackageResources.backup_rclone_conf
         case "backup-pgbackrest.conf": PackageResources.backup_pgbackrest_conf
         case "backup-postgresql": PackageResources.backup_postgresql
+        case "backup-postgresql-base": PackageResources.backup_postgresql_base
+        case "backup-postgresql-copies": PackageResources.backup_postgresql_copies
+        case "backup-postgresql-state": PackageResources.backup_postgresql_state
+        case "backup-postgresql-choice": PackageResources.backup_postgresql_choice
+        case "backup-postgresql-restore": PackageResources.backup_postgresql_restore
         case "backup-postgresql-unit.conf": PackageResources.backup_postgresql_unit_conf
         case "backup-postgresql.service": PackageResources.backup_postgresql_service
         case "backup-timer.timer": PackageResources.backup_timer_timer

@@ -10,6 +10,12 @@ extension Compilation {
     static var postgresBackupState: String { "\(backupState)/postgresql" }
     private static var postgresBackupUnit: String { "bascule-backup-postgresql" }
 
+    /// The program on the node: one file there, a part for each of its duties here.
+    func postgresProgram() throws -> Content {
+        let parts = ["", "-base", "-copies", "-state", "-choice", "-restore"].map { "backup-postgresql\($0)" }
+        return try Renderer.render(TemplateSource(builtIn: parts, folder: fleet.folder), [:])
+    }
+
     /// The node whose PostgreSQL is backed up; nil where none is.
     var archivedNode: NodeName? {
         guard fleet.services.backup != nil, fleet.services.postgresql != nil, let node = single(.database),
@@ -100,7 +106,7 @@ extension Compilation {
             config,
             FileSpec("\(Self.backupFolder)/postgresql.json", Content(try settings.text)),
             FileSpec(
-                Self.backupProgram("postgresql"), try render("backup-postgresql", [:]),
+                Self.backupProgram("postgresql"), try postgresProgram(),
                 permissions: Permissions(mode: 0o755)),
         ]
         let package = ResourceID(node: node, kind: "package", name: "postgresql-\(version)")

@@ -71,7 +71,7 @@ extension Catalogue {
                 permissions: Permissions(owner: "root", group: "postgres", mode: 0o640)),
             FileSpec("\(Compilation.backupFolder)/postgresql.json", Content(try settings.text)),
             FileSpec(
-                Compilation.backupProgram("postgresql"), try compilation.render("backup-postgresql", [:]),
+                Compilation.backupProgram("postgresql"), try compilation.postgresProgram(),
                 permissions: Permissions(mode: 0o755)),
         ]
         return ["pgbackrest", "rsync"].map { .package(PackageSpec($0)) } + folders + own + files.map { .file($0) }
