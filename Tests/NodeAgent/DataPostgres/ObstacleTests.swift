@@ -58,7 +58,8 @@ extension AgainstServers {
                 let pid = (try? String(contentsOfFile: "\(folder)/pid", encoding: .utf8)).flatMap {
                     pid_t($0.filter(\.isNumber))
                 }
-                if let pid { kill(pid, SIGTERM) }
+                // It keeps nothing, and has inherited that gentler signals are blocked.
+                if let pid { kill(pid, SIGKILL) }
             }
             let url = Secret("postgresql://postgres@127.0.0.1:\(port)/pooled")
             var seen: [String] = []
