@@ -23,13 +23,20 @@ struct LabCommand: AsyncParsableCommand {
             String?
         @Option(help: "A lab's name, instead of the fleet's.") var lab: String?
 
-        func fleet() -> Fleet? {
-            guard lab == nil else { return nil }
-            return try? FleetFile.parse(path: file ?? "fleet.yaml").fleet
+        var path: String { file ?? "fleet.yaml" }
+
+        /// Nil where neither a file is named nor the usual one is there. One that is there and cannot be read is an
+        /// error: another lab would be meant.
+        func parsed() throws -> ParsedFleet? {
+            guard lab == nil, file != nil || FileManager.default.fileExists(atPath: path) else { return nil }
+            do { return try FleetFile.parse(path: path) } catch {
+                Terminal.error(error.render(color: Terminal.errorsHaveColor))
+                throw ExitStatus(code: 1)
+            }
         }
 
         func make() throws -> Lab {
-            try Lab(labName: lab ?? fleet().map { FleetSession.labName($0.name) } ?? "default")
+            try Lab(labName: lab ?? parsed().map { FleetSession.labName($0.fleet.name) } ?? "default")
         }
     }
 
@@ -45,15 +52,16 @@ struct LabCommand: AsyncParsableCommand {
         @Option(help: "The store of the fleet.") var store: String?
 
         func run() async throws {
-            let fleet = target.fleet()
+            let parsed = try target.parsed()
+            let fleet = parsed?.fleet
             let lab = try target.make()
             var keys: [String] = []
             if let key {
                 keys.append(
                     try String(contentsOfFile: key, encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines))
             }
-            if fleet != nil, let parsed = try? FleetFile.parse(path: target.file ?? "fleet.yaml") {
-                let session = try FleetSession(parsed, file: target.file ?? "fleet.yaml", storePath: store)
+            if let parsed {
+                let session = try FleetSession(parsed, file: target.path, storePath: store)
                 keys.append(try await session.fleetKey().publicLine)
             }
             let declared: [NodeName: BasculeFleet.LabNode] =
