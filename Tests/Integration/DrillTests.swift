@@ -48,12 +48,8 @@ extension OnNodes {
             try await scene.shell(
                 "vps1",
                 """
-                set -e; export NODE_PATH=/usr/share/nodejs; cd /opt/girlycrea
-                super() { (cd /; runuser -u postgres -- psql -Xqv ON_ERROR_STOP=1 -d shop "$@"); }
-                { echo 'SET ROLE shop;'; cat schema.sql; } | super >/dev/null
-                node seed/uploads.js /srv/shop/uploads > /tmp/uploads.tsv
-                super -c 'COPY uploads (id, path, mime, bytes, sha256, created_at) FROM STDIN' < /tmp/uploads.tsv
-                super -v hashes="$(node seed/passwords.js /opt/girlycrea/shop)" < seed/database.sql >/dev/null
+                set -e
+                UPLOADS_DIR=/srv/shop/uploads SHOP_DIR=/opt/girlycrea/shop /opt/girlycrea/seed/run.sh
                 chmod -R a+rX /srv/shop/uploads
                 """)
             let served = try await scene.bascule("apply", "--yes")

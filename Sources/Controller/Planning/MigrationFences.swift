@@ -7,6 +7,8 @@ private struct FencedSource {
     let acquire: DataTask
     let prove: DataTask
     let release: DataTask
+    /// Its fence and its proof use an account of one name on the source's server, which may be another source's too.
+    var isAlone = false
     let seconds: (capture: Double, acquire: Double, release: Double, prove: Double)
 }
 
@@ -40,17 +42,19 @@ extension MigrationPlanner {
             ]
         }
         var frozen = FrozenSources(fenced: [], proved: [])
+        var alone: [StepID] = []
         for source in sources {
             let taken = add(
                 .freeze, "\(source.name)-fence", "fence \(source.name): no writer left",
-                .migrate(.fence(source.acquire)), requires: last,
+                .migrate(.fence(source.acquire)), requires: last + (source.isAlone ? alone : []),
                 reversal: .reversible(seconds: source.seconds.release), estimate: source.seconds.acquire,
                 undo: .migrate(.fence(source.release)))
             frozen.fenced.append(taken)
-            frozen.proved.append(
-                add(
-                    .freeze, "\(source.name)-proof", "prove the fence of \(source.name) by refused writes",
-                    .migrate(.fence(source.prove)), requires: [taken], estimate: source.seconds.prove))
+            let proved = add(
+                .freeze, "\(source.name)-proof", "prove the fence of \(source.name) by refused writes",
+                .migrate(.fence(source.prove)), requires: [taken], estimate: source.seconds.prove)
+            frozen.proved.append(proved)
+            if source.isAlone { alone = [proved] }
         }
         return sources.isEmpty ? FrozenSources(fenced: last, proved: last) : frozen
     }
@@ -76,7 +80,7 @@ extension MigrationPlanner {
                 FencedSource(
                     name: name, capture: .mysql(MySQLTask(.fenceCapture, move)),
                     acquire: .mysql(MySQLTask(.fenceAcquire, move)), prove: .mysql(MySQLTask(.fenceProve, move)),
-                    release: .mysql(MySQLTask(.fenceRelease, move)), seconds: (0.3, 0.8, 1, 0.5))
+                    release: .mysql(MySQLTask(.fenceRelease, move)), isAlone: true, seconds: (0.3, 0.8, 1, 0.5))
             }
     }
 

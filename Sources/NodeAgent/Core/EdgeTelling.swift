@@ -22,33 +22,35 @@ enum EdgeTelling {
         let knownHosts = "\(paths.keys)/edge.known_hosts"
         let name = link.port == 22 ? link.host : "[\(link.host)]:\(link.port)"
         try DurableFile.write(Array("\(name) \(link.hostKey)\n".utf8), to: knownHosts)
-        var last: ProcessOutcome?
+        var cause: String?
         for attempt in 0..<3 {
             if attempt > 0 { usleep(500_000) }
             var options = Subprocess.Options()
-            options.deadline = .seconds(20)
             // One login for all words: the last one is said while customers wait. A shared connection that has broken
-            // is not tried twice.
+            // is not tried twice, nor waited for.
             let socket = "\(paths.keys)/edge.%C"
             // A socket's path has at most 107 bytes: 40 of them for the name of the connection, 17 for ssh's own suffix.
             let shared = attempt == 0 && paths.keys.utf8.count < 40
-            let outcome = try Subprocess.run(
-                [
-                    "ssh", "-F", "none", "-i", ConductorKey.path("conductor", paths: paths), "-o", "BatchMode=yes",
-                    "-o", "IdentitiesOnly=yes",
-                    "-o", "StrictHostKeyChecking=yes", "-o", "UserKnownHostsFile=\(knownHosts)", "-o",
-                    "GlobalKnownHostsFile=/dev/null",
-                    "-o", "ConnectTimeout=5", "-o", "ServerAliveInterval=5",
-                    "-o", "ControlMaster=\(shared ? "auto" : "no")", "-o", "ControlPath=\(shared ? socket : "none")",
-                    "-o", "ControlPersist=\(link.lease)", "-p", "\(link.port)",
-                    "\(link.user)@\(link.host)", "--",
-                    mode == .maintenance ? "maintenance \(link.lease)" : mode.rawValue,
-                ], options)
-            if outcome.status == 0, outcome.text.hasPrefix("ok \(mode.rawValue)") { return }
-            last = outcome
+            options.deadline = .seconds(shared ? 8 : 20)
+            let words = [
+                "ssh", "-F", "none", "-i", ConductorKey.path("conductor", paths: paths), "-o", "BatchMode=yes",
+                "-o", "IdentitiesOnly=yes",
+                "-o", "StrictHostKeyChecking=yes", "-o", "UserKnownHostsFile=\(knownHosts)", "-o",
+                "GlobalKnownHostsFile=/dev/null",
+                "-o", "ConnectTimeout=5", "-o", "ServerAliveInterval=5",
+                "-o", "ControlMaster=\(shared ? "auto" : "no")", "-o", "ControlPath=\(shared ? socket : "none")",
+                "-o", "ControlPersist=\(link.lease)", "-p", "\(link.port)",
+                "\(link.user)@\(link.host)", "--",
+                mode == .maintenance ? "maintenance \(link.lease)" : mode.rawValue,
+            ]
+            do {
+                let outcome = try Subprocess.run(words, options)
+                if outcome.status == 0, outcome.text.hasPrefix("ok \(mode.rawValue)") { return }
+                cause = outcome.cause()
+            } catch let error as BasculeError where error.code == .timedOut { cause = error.message }
         }
         throw BasculeError(
-            .edgeUnreachable, "the old edge \(link.host) did not take the word \(mode.rawValue)", cause: last?.cause(),
+            .edgeUnreachable, "the old edge \(link.host) did not take the word \(mode.rawValue)", cause: cause,
             hint: "can this node reach it by SSH on port \(link.port)? bascule apply tries again")
     }
 }

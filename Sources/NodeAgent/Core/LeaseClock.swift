@@ -32,7 +32,7 @@ final class LeaseClock: Sendable {
         }
     }
 
-    /// T0 has passed: the lease is over.
+    /// T0 has passed, or the way back has begun: the lease is over.
     func end() {
         ends.withLock { $0 = nil }
         control.set(leaseEnds: nil)

@@ -66,12 +66,13 @@ final class SegmentPerformer: StepPerformer {
 
     func compensate(_ step: Step, by action: StepAction) async -> StepResult {
         let start = WallClock.monotonic()
-        // What cancelled the steps must not cancel their undoing.
-        control.uncancel()
+        // What cancelled the steps must not cancel their undoing, and the lease was the way forward's.
+        lease.end()
         // The old system must serve again: what fails is tried again before a person is called.
         var last = StepResult(.failed, "not tried")
         for attempt in 0..<5 {
             if attempt > 0 { try? await Task.sleep(for: .seconds(1)) }
+            control.uncancel()
             do {
                 last = try await act(action, step, interrupted: attempt > 0)
             } catch {

@@ -188,9 +188,15 @@ package struct PostgresPruning: Sendable {
             id: PlanID(RandomBytes.identifier()), fleet: session.fleet.name,
             topology: session.fleet.activeTopology.rawValue, revision: session.revision,
             created: Date().timeIntervalSince1970, steps: steps)
-        guard (try? session.store.save(plan)) != nil else { return }
-        _ = try? await Runner(session: session, contact: contact, observer: observer).run(
-            Planned(plan: plan, compiled: Compiled(), blobs: [:], lease: nil, unreachable: [:], late: session.usedNodes)
-        )
+        let planned = Planned(
+            plan: plan, compiled: Compiled(), blobs: [:], lease: nil, unreachable: [:], late: session.usedNodes)
+        let report: RunReport?
+        do {
+            try session.store.save(plan)
+            report = try await Runner(session: session, contact: contact, observer: observer).run(planned)
+        } catch { report = nil }
+        if report?.outcome != .converged {
+            observer(.note("the keys of the prune may still be on \(node): bascule snapshot prune takes them away"))
+        }
     }
 }

@@ -47,7 +47,7 @@ struct MySQLArchive {
         var text: [UInt8] = []
         let sql = """
             SELECT COUNT(*), COALESCE(SUM(data_length), 0) FROM information_schema.tables
-            WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'
+            WHERE table_schema = DATABASE() AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')
             """
         let ending = try FilesCommand(
             program: "mariadb",

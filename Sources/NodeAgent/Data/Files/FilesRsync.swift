@@ -16,7 +16,9 @@ struct FilesRsync {
         var bytes: Int64 = 0
         var deleted = 0
         var vanished = false
-        var changedNothing: Bool { files == 0 && created == 0 && deleted == 0 }
+        /// Modes, owners, times and the like of what was there already.
+        var touched = false
+        var changedNothing: Bool { files == 0 && created == 0 && deleted == 0 && !touched }
     }
 
     /// Runs until done; a broken connection is tried again up to 5 times, going on with half a file.
@@ -30,6 +32,7 @@ struct FilesRsync {
             total.bytes += outcome.bytes
             total.deleted += outcome.deleted
             total.vanished = total.vanished || ending.status == 24
+            total.touched = total.touched || outcome.touched
             if ending.status == 0 || ending.status == 24 { return total }
             // 10, 12, 30, 35, 255: the connection; what is there already stays.
             let isConnection = [10, 12, 30, 35, 255].contains(ending.status)
@@ -50,7 +53,7 @@ struct FilesRsync {
             "--partial-dir=\(FilesTree.partial)", "--temp-dir=\(move.to)/\(FilesTree.own)/transfer",
             "--exclude=/\(FilesTree.own)", "--secluded-args", "--no-human-readable",
             "--info=progress2,name0,nonreg0,symsafe0",
-            "--stats", "--timeout=60", "--rsh=\(source.remoteShell)",
+            "--stats", "--out-format=%i", "--timeout=60", "--rsh=\(source.remoteShell)",
         ]
         if thorough { out.append("--checksum") }
         if delete { out.append("--delete-delay") }
@@ -101,6 +104,10 @@ struct FilesRsync {
         if let count = number(after: "Number of created files: ") { outcome.created = Int(count) }
         if let count = number(after: "Number of deleted files: ") { outcome.deleted = Int(count) }
         if let count = number(after: "Total transferred file size: ") { outcome.bytes = count }
+        // `.f...p.....` and its like; a folder's time is what our own folder in it changes.
+        if line.utf8.count == 11, let kind = line.first, ".ch<>".contains(kind), line != ".d..t......" {
+            outcome.touched = true
+        }
         guard line.contains("%"), line.contains("/s"), let first = line.split(separator: " ").first,
             let bytes = Int64(first.filter { $0 != "," })
         else { return }

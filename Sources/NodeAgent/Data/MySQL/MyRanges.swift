@@ -132,6 +132,8 @@ final class MyRangeWriter: MyRangeTaker {
         if number != self.number {
             try close()
             self.number = number
+            // Before any of its rows is written: else a later DELETE over the gap before it would take them along.
+            empty(before: number)
         }
         sums.add(key: key, sum)
         self.sum &+= sum
