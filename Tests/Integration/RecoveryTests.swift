@@ -91,10 +91,10 @@ extension OnNodes {
             try scene.write("wrong.txt", wrong)
             let undecided = try await adopt("\(scene.folder)/wrong.txt", at: "empty")
             #expect(undecided.status == 1 && undecided.all.contains("[cannot-decrypt]"), "\(undecided.all)")
-            // One byte of every backup is another one.
+            // Eight bytes: a single one may be what is written already.
             try await scene.shell(
                 "a",
-                "cd /var/lib/bascule/backups; mkdir /root/good; cp * /root/good; for f in *; do printf x | dd of=$f bs=1 seek=5000 conv=notrunc 2>/dev/null; done"
+                "cd /var/lib/bascule/backups; mkdir /root/good; cp * /root/good; for f in *; do printf damaged! | dd of=$f bs=1 seek=5000 conv=notrunc 2>/dev/null; done"
             )
             try await scene.shell("b", "mv /var/lib/bascule/backups /root/away; mkdir /var/lib/bascule/backups")
             let damaged = try await adopt(kit, at: "empty")
