@@ -61,14 +61,12 @@ def as_postgres(folder):
 
 
 def measure(folder, agent, rows, rounds):
-    """Copies `rows` rows there both ways, in turn; each copy is verified by the mover."""
-    source = target = None
+    """Copies `rows` rows there with each tool, in turn, each into a new server; each copy of the mover is verified."""
+    source = None
     try:
         source = Cluster(folder, "source", 54415)
-        target = Cluster(folder, "target", 54416)
         say(f"  making {rows} rows")
-        for cluster in (source, target):
-            cluster.sql("CREATE ROLE shop LOGIN")
+        source.sql("CREATE ROLE shop LOGIN")
         source.sql("CREATE DATABASE shop OWNER shop")
         schema = (pathlib.Path(__file__).parent / "shop.sql").read_text()
         source.psql("shop", "-v", f"orders={rows // 4}", "-f", write(folder, schema))
@@ -76,27 +74,31 @@ def measure(folder, agent, rows, rounds):
         size = int(source.sql("SELECT pg_database_size('shop')")) / 2**20
         say(f"  {size:.0f} MiB with indexes")
         copies, proofs, verifications, dumps, restores, clones = [], [], [], [], [], []
-        for _ in range(rounds):
-            fresh(source, target)
+
+        def ours(target):
             seconds, report = mover(source, target, agent, "copy")
-            proof = report["copied"]["_0"]["proof"]["seconds"]
             copies.append(seconds)
-            proofs.append(proof)
+            proofs.append(report["copied"]["_0"]["proof"]["seconds"])
             verifications.append(mover(source, target, agent, "verify")[0])
-            fresh(source, target)
-            dump = pathlib.Path(folder) / "target" / "dump"
-            shutil.rmtree(dump, ignore_errors=True)
+            say("  copy %.2f s (of it the proof %.2f s), verify %.2f s" % (seconds, proofs[-1], verifications[-1]))
+
+        def dumped(target):
+            dump = target.folder / "dump"
             jobs = ["-j", str(JOBS)]
             out = [BINARIES / "pg_dump", *source.to("shop"), "-Fd", *jobs, "-f", dump]
             dumps.append(timed(out, **as_postgres(folder))[0])
             back = [BINARIES / "pg_restore", *target.to("shop"), *jobs, dump]
             restores.append(timed(back, **as_postgres(folder))[0])
-            if PGCOPYDB:
-                fresh(source, target)
-                clones.append(clone(source, target, folder))
-            ours, theirs = (copies, proofs, verifications), (dumps, restores, clones or [float("nan")])
-            say("  copy %.2f s (of it the proof %.2f s), verify %.2f s; dump %.2f s, restore %.2f s; pgcopydb %.2f s"
-                % tuple(list[-1] for list in ours + theirs))
+            say("  dump %.2f s, restore %.2f s" % (dumps[-1], restores[-1]))
+
+        def cloned(target):
+            clones.append(clone(source, target, folder))
+            say("  pgcopydb %.2f s" % clones[-1])
+
+        tools = [ours, dumped, cloned] if PGCOPYDB else [ours, dumped]
+        for number in range(rounds):
+            for tool in tools if number % 2 == 0 else reversed(tools):
+                into_new_server(tool, source, folder)
         both = [a + b for a, b in zip(dumps, restores)]
         plain = [a - b for a, b in zip(copies, proofs)]
         theirs = f"pg_dump -Fd -j{JOBS}, then pg_restore -j{JOBS}; {rows} rows, {size:.0f} MiB"
@@ -116,9 +118,8 @@ def measure(folder, agent, rows, rounds):
             rows_out.insert(3, row("PostgreSQL copy with indexes, proved", copies, clones, 1.5, note=note + "; no proof"))
         return rows_out
     finally:
-        for cluster in (source, target):
-            if cluster:
-                cluster.stop()
+        if source:
+            source.stop()
 
 
 def write(folder, text):
@@ -128,13 +129,20 @@ def write(folder, text):
     return path
 
 
-def fresh(source, target):
-    """An empty target, and nothing of the last copy left to be written."""
-    target.sql("DROP DATABASE IF EXISTS shop")
-    target.sql("CREATE DATABASE shop OWNER shop TEMPLATE template0")
-    target.sql("CHECKPOINT")
-    source.sql("CHECKPOINT")
-    os.sync()
+def into_new_server(tool, source, folder):
+    """A server that has its files of WAL already from an earlier copy would be faster than the first one."""
+    target = Cluster(folder, "target", 54416)
+    try:
+        target.sql("CREATE ROLE shop LOGIN")
+        target.sql("CREATE DATABASE shop OWNER shop TEMPLATE template0")
+        # Nothing of the last copy is left to be written.
+        target.sql("CHECKPOINT")
+        source.sql("CHECKPOINT")
+        os.sync()
+        tool(target)
+    finally:
+        target.stop()
+        shutil.rmtree(target.folder)
 
 
 def clone(source, target, folder):
