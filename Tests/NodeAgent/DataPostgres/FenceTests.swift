@@ -116,6 +116,55 @@ extension AgainstServers {
             #expect(try Set(rights(pair)) == Set(before))
         }
 
+        /// The controller's record does not know what is created between the capture and the fence.
+        @Test func whatWasCreatedSinceTheCaptureIsFencedAndGivenBack() throws {
+            let pair = try Pair("fencelate", Self.shop)
+            let fence = try capture(pair)
+            let owner = try pair.source.connect("fencelate", as: "seller")
+            try owner.script("CREATE TABLE late (id serial, a int); GRANT DELETE ON late TO reader WITH GRANT OPTION")
+            let admin = try pair.source.connect("fencelate")
+            try admin.script("SET ROLE reader; GRANT DELETE ON late TO app")
+            let before = try rights(pair)
+            for _ in 0..<2 { _ = try acquire(pair, fence) }
+            #expect(Self.failure { try owner.query("INSERT INTO late (a) VALUES (1)") }?.state == "42501")
+            #expect(Self.failure { try owner.query("SELECT nextval('late_id_seq')") }?.state == "42501")
+            #expect(try prove(pair, fence).holds)
+            let released = try release(pair, fence)
+            #expect(released.findings.isEmpty, "\(released.findings)")
+            let after = try rights(pair)
+            #expect(Set(after) == Set(before), "\(Set(after).symmetricDifference(before))")
+            try owner.query("INSERT INTO late (a) VALUES (1)")
+        }
+
+        /// What is kept at the source could be written by the database's owner.
+        @Test func whatIsKeptAtTheSourceIsNotBelieved() throws {
+            let pair = try Pair("forged", Self.shop)
+            let fence = try capture(pair)
+            _ = try acquire(pair, fence)
+            let admin = try pair.source.connect("forged")
+            try admin.query("SET default_transaction_read_only = off")
+            // An object that exists, with more than a right; a table of the system; a default; half of an entry.
+            let forged = [
+                "table", "public.carts", "seller", "app", "seller", "ALL ON orders TO app; ALTER ROLE app SUPERUSER",
+                "", "table", "pg_catalog.pg_authid", "postgres", "app", "postgres", "UPDATE", "",
+                "defaults", "public", "seller", "app", "seller", "UPDATE", "", "table", "public.carts", "seller",
+            ]
+            let text = PGQuote.literal(PGQuote.array(forged))
+            try admin.query("ALTER DATABASE forged SET bascule.fence_late = \(text)")
+            let released = try release(pair, fence)
+            #expect(released.findings.isEmpty, "\(released.findings)")
+            let counts = try admin.query(
+                """
+                SELECT (SELECT count(*) FROM pg_roles WHERE rolname = 'app' AND rolsuper),
+                    has_table_privilege('app', 'pg_catalog.pg_authid', 'UPDATE'),
+                    has_table_privilege('app', 'carts', 'UPDATE')
+                """)
+            #expect(counts.rows.first ?? [] == ["0", "f", "f"])
+            _ = try acquire(pair, fence)
+            try admin.query("ALTER DATABASE forged SET bascule.fence_late = '{no list'")
+            #expect(try release(pair, fence).findings.isEmpty)
+        }
+
         @Test func writersInTheMiddleDoNotStraddle() throws {
             let pair = try Pair("straddle", Self.shop)
             let writer = try pair.source.connect("straddle", as: "app")

@@ -39,6 +39,16 @@ struct RedisFenceTests {
         #expect(try pair.source.run("ACL LIST") == before)
     }
 
+    @Test func aLoginMadeSinceTheCaptureIsFoundByTheProof() throws {
+        let pair = try RedisPairFixture()
+        let fence = try #require(try pair.run(RedisTask.fenceCapture).fence)
+        try pair.source.run("ACL SETUSER latecomer on >pw ~* &* +@all", "ACL SETUSER looker on >pw ~* -@all +@read")
+        _ = try pair.run { .fenceAcquire($0, fence, seconds: 30) }
+        let proofs = try pair.run { .fenceProve($0, fence) }.fenceProofs
+        #expect(proofs.filter { !$0.refused }.map(\.writer) == ["latecomer"], "\(proofs)")
+        _ = try pair.run { .fenceRelease($0, fence) }
+    }
+
     @Test func whereUsersCannotBeChangedWritersArePaused() throws {
         let pair = try RedisPairFixture()
         try pair.source.run("ACL SETUSER shop on >pw ~* &* +@all -acl")

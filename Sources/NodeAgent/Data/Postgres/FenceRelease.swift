@@ -15,8 +15,9 @@ struct FenceRelease {
                     .fenceFailed, "The source is fenced by somebody else", at: .thing(source.place),
                     cause: "fence \(other)", hint: "Release that fence with its own captured rights.")
             }
-            let kept = try source.transaction { try restore(source) }
-            let findings = try kept + compare(source)
+            let objects = try fence.objects + FenceLate.read(source)
+            let kept = try source.transaction { try restore(source, objects) }
+            let findings = try kept + compare(source, objects)
             return PostgresFenceReport(
                 drained: 0, terminated: 0, findings: findings, seconds: MoveClock.now() - start)
         } catch let error as PGError {
@@ -25,12 +26,12 @@ struct FenceRelease {
     }
 
     /// What cannot be given back is named, and keeps nothing else from coming back.
-    private func restore(_ source: PGConnection) throws -> [PostgresFinding] {
+    private func restore(_ source: PGConnection, _ objects: [PostgresFencedObject]) throws -> [PostgresFinding] {
         var findings: [PostgresFinding] = []
         let database = PGQuote.identifier(fence.database)
         let now = Dictionary(
             try FenceRights(source: source).read().map { ($0.identity, $0) }, uniquingKeysWith: { one, _ in one })
-        for object in fence.objects {
+        for object in objects {
             // Rights on columns and defaults vanish from the catalog with their last holder; a table does not.
             let vanishes = object.kind == .column || object.kind == .defaults
             guard let present = now[object.identity] ?? (vanishes ? object.emptied : nil) else { continue }
@@ -61,8 +62,8 @@ struct FenceRelease {
         if settings["default_transaction_read_only"] != fence.readOnlyDefault {
             try source.query(Self.set("ALTER DATABASE \(database)", fence.readOnlyDefault))
         }
-        if settings[FenceCapture.marker] != nil {
-            try source.query("ALTER DATABASE \(database) RESET \(FenceCapture.marker)")
+        for name in [FenceCapture.marker, FenceLate.setting] where settings[name] != nil {
+            try source.query("ALTER DATABASE \(database) RESET \(name)")
         }
         return findings
     }
@@ -80,10 +81,10 @@ struct FenceRelease {
         if asGrantor { try source.query("RESET ROLE") }
     }
 
-    private func compare(_ source: PGConnection) throws -> [PostgresFinding] {
+    private func compare(_ source: PGConnection, _ objects: [PostgresFencedObject]) throws -> [PostgresFinding] {
         let now = Dictionary(
             try FenceRights(source: source).read().map { ($0.identity, $0) }, uniquingKeysWith: { one, _ in one })
-        return fence.objects.compactMap { object in
+        return objects.compactMap { object in
             let present = now[object.identity]
             if present == nil, object.rights.isEmpty { return nil }
             guard present?.rights != object.rights else { return nil }

@@ -1,0 +1,68 @@
+import BasculeModel
+import BasculePostgres
+
+/// The rights on what was created between the capture and the fence. The controller's record does not have them: they
+/// are kept at the source itself, committed with what takes them.
+enum FenceLate {
+    static let setting = "bascule.fence_late"
+    /// What has a name of its own in the catalog, whatever rights are left on it.
+    private static let kinds: Set<PostgresFencedObject.Kind> = [.table, .sequence, .schema, .function]
+    private static let privileges: Set = ["INSERT", "UPDATE", "DELETE", "TRUNCATE", "USAGE", "CREATE", "EXECUTE"]
+    /// A right in words: kind and name of the object, its owner, grantee, grantor, privilege, `t` where grantable.
+    private static let length = 7
+
+    /// In the fence's transaction. A fence that is taken again adds to what it kept the first time.
+    static func keep(_ present: [PostgresFencedObject], _ fence: PostgresFence, _ source: PGConnection) throws {
+        var known: Set<[String]> = []
+        for object in fence.objects { known.insert(object.identity) }
+        var words: [String] = []
+        for object in present where !known.contains(object.identity) && kinds.contains(object.kind) {
+            for right in object.rights {
+                words += [
+                    object.kind.rawValue, object.name, object.owner, right.grantee, right.grantor, right.privilege,
+                    right.grantable ? "t" : "",
+                ]
+            }
+        }
+        guard !words.isEmpty else { return }
+        words += try self.words(source)
+        let value = PGQuote.literal(PGQuote.array(words))
+        try source.query("ALTER DATABASE \(PGQuote.identifier(fence.database)) SET \(setting) = \(value)")
+    }
+
+    /// What the fence kept. The database's owner could have written it, too: it names objects that the catalog knows
+    /// by these names, and rights of the kind that a fence takes, or it is left alone.
+    static func read(_ source: PGConnection) throws -> [PostgresFencedObject] {
+        let words = try self.words(source)
+        guard !words.isEmpty else { return [] }
+        var found: [PostgresFencedObject] = []
+        for object in try FenceRights(source: source).read() where kinds.contains(object.kind) {
+            var rights: Set<PostgresRight> = []
+            for start in stride(from: 0, through: words.count - length, by: length)
+            where words[start] == object.kind.rawValue && words[start + 1] == object.name
+                && words[start + 2] == object.owner && privileges.contains(words[start + 5])
+            {
+                rights.insert(
+                    PostgresRight(
+                        grantee: words[start + 3], grantor: words[start + 4], privilege: words[start + 5],
+                        grantable: words[start + 6] == "t"))
+            }
+            guard !rights.isEmpty else { continue }
+            var kept = object
+            kept.rights = rights.sorted()
+            found.append(kept)
+        }
+        return found
+    }
+
+    private static func words(_ source: PGConnection) throws -> [String] {
+        guard let text = try FenceCapture.settings(source, role: nil)[setting] else { return [] }
+        do {
+            return try source.query("SELECT unnest($1::text[])", [text]).rows.map { $0[0] ?? "" }
+        } catch {
+            // What is no list was not written by a fence, and keeps none from being released.
+            guard !error.isConnection else { throw error }
+            return []
+        }
+    }
+}
