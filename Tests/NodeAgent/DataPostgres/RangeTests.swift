@@ -94,6 +94,50 @@ extension AgainstServers {
             #expect(verification.isEqual, "\(verification)")
         }
 
+        /// Rows that came after a foreign key was checked are checked, too.
+        @Test func aKeyThatWasCheckedBeforeNewRowsCameIsCheckedAgain() throws {
+            let pair = try shop("grown")
+            try cut(pair) { $0.phase == "constraints" && $0.subject.isEmpty }
+            let target = try pair.target.connect("grown")
+            let checked = try target.query("SELECT bool_and(convalidated) FROM pg_constraint WHERE contype = 'f'")
+            #expect(checked.scalar == "t")
+            // At the source itself an orphan gets past its key.
+            try pair.source.connect("grown").script(
+                """
+                SET session_replication_role = replica;
+                INSERT INTO orders SELECT i, 99999, 'new', repeat('o', 400) FROM generate_series(50001, 52000) i;
+                """)
+            let failure = #expect(throws: BasculeError.self) { try pair.copy() }
+            #expect("\(failure as Any)".contains("23503"), "\(failure as Any)")
+        }
+
+        /// Autovacuum leaves the tables alone until they are complete, and does as the source says afterwards.
+        @Test func autovacuumWaitsForTheEndOfTheCopy() throws {
+            let pair = try shop("vacuum")
+            try pair.source.connect("vacuum").script("ALTER TABLE small SET (autovacuum_enabled = on, fillfactor = 80)")
+            func options() throws -> [[String?]] {
+                try pair.target.connect("vacuum").query(
+                    """
+                    SELECT relname, reloptions FROM pg_class WHERE relnamespace = 'public'::regnamespace
+                    AND relkind = 'r' ORDER BY 1
+                    """
+                ).rows.map { $0 }
+            }
+            let kept: [String?] = ["small", "{autovacuum_enabled=on,fillfactor=80}"]
+            try cut(pair) { $0.phase == "index" }
+            let off = "{autovacuum_enabled=off}"
+            #expect(try options() == [["customers", off], ["orders", off], kept])
+            _ = try pair.copy()
+            #expect(try options() == [["customers", nil], ["orders", nil], kept])
+            // A move that is given up in the middle.
+            let other = try shop("givenup")
+            try cut(other) { $0.phase == "index" }
+            _ = try other.run(.finish(other.move))
+            let left = try other.target.connect("givenup").query(
+                "SELECT count(*) FROM pg_class WHERE reloptions::text LIKE '%autovacuum%'")
+            #expect(left.scalar == "0")
+        }
+
         @Test func aBitThatFlipsOnTheWayIsFoundAndNamed() throws {
             let pair = try shop("bit")
             let target = Flipper(try pair.target.connect("bit"))

@@ -9,16 +9,34 @@ struct BuildPlan: Sendable {
         var weight: Int64
     }
 
+    /// A foreign key: made without a look at the rows, then checked.
+    final class ForeignKey: Sendable {
+        let table: Int64
+        let references: Int64
+        /// nil where it is there already.
+        let add: Statement?
+        /// nil where making it checks it, or where the source never did.
+        let validation: Statement?
+
+        init(_ constraint: PGConstraint, add: Statement?, validation: Statement?) {
+            table = constraint.table
+            references = constraint.foreignTable
+            self.add = add
+            self.validation = validation
+        }
+    }
+
     /// By table: may run side by side.
     var indexes: [Int64: [Statement]] = [:]
     /// By table: run one after the other once its indexes are there.
     var closing: [Int64: [Statement]] = [:]
     /// Parts attached to partitioned indexes, after all tables.
     var attachments: [Statement] = []
+    var keys: [ForeignKey] = []
     /// Foreign keys, quick and not validated, one after the other.
-    var foreignKeys: [Statement] = []
+    var foreignKeys: [Statement] { Self.statements(keys).add }
     /// Their validation, side by side.
-    var validations: [Statement] = []
+    var validations: [Statement] { Self.statements(keys).validate }
     /// Indexes of materialised views, after their refresh.
     var viewIndexes: [Statement] = []
 
@@ -82,14 +100,24 @@ struct BuildPlan: Sendable {
             weight: weight)
         switch existing.constraints[name] {
         case .some(true): return
-        case .some(false): if !endsUnchecked { validations.append(validate) }
+        case .some(false):
+            if !endsUnchecked { keys.append(ForeignKey(constraint, add: nil, validation: validate)) }
         case .none:
             // A partitioned table takes no unvalidated foreign key before version 18.
             let plain = endsUnchecked || constraint.onPartitioned
-            foreignKeys.append(
-                Statement(name: name, sql: alter + constraint.definition + (plain ? "" : " NOT VALID"), weight: 0))
-            if !plain { validations.append(validate) }
+            let add = Statement(
+                name: name, sql: alter + constraint.definition + (plain ? "" : " NOT VALID"), weight: 0)
+            keys.append(ForeignKey(constraint, add: add, validation: plain ? nil : validate))
         }
+    }
+
+    static func statements(_ keys: [ForeignKey]) -> (add: [Statement], validate: [Statement]) {
+        var (add, validate): ([Statement], [Statement]) = ([], [])
+        for key in keys {
+            if let statement = key.add { add.append(statement) }
+            if let statement = key.validation { validate.append(statement) }
+        }
+        return (add, validate)
     }
 
     var indexCount: Int { indexes.values.reduce(0) { $0 + $1.count } + viewIndexes.count }

@@ -12,6 +12,7 @@ struct CopyTask: Sendable {
         case load(Int64, TableRange)
         case index(Int64, BuildPlan.Statement)
         case close(Int64)
+        case key(BuildPlan.ForeignKey)
     }
 
     /// How often a copy that lost a server goes on by itself, and the first pause in seconds; it doubles.
@@ -64,8 +65,10 @@ struct CopyTask: Sendable {
             try resumption.examine(try Ledger.ranges(loader), hash, snapshot, digests, loader)
         }
         let plan = BuildPlan(catalog, existing: try ExistingObjects(admin))
-        let copied = try load(catalog, plan: plan, resumption, hash: hash, snapshot: snapshot, login: login)
-        try build(catalog, plan: plan, builder: builder, login: login, loader: loader)
+        let keys = KeyQueue(plan, tables: catalog.tables)
+        let copied = try load(
+            catalog, plan: plan, keys: keys, resumption, hash: hash, snapshot: snapshot, login: login)
+        try build(catalog, plan: plan, keys: keys.late, builder: builder, login: login, loader: loader)
         let proof = isOver ? nil : try Proof(digests: digests, hash: hash).run(catalog, control, admin, snapshot)
         try builder.createFinals(loader)
         try Sequences.set(from: control, to: loader, catalog.sequences)
@@ -91,11 +94,11 @@ struct CopyTask: Sendable {
     }
 
     private func load(
-        _ catalog: PGCatalog, plan: BuildPlan, _ resumption: Resumption, hash: RowHash, snapshot: SourceSnapshot,
-        login: LoadingRole
+        _ catalog: PGCatalog, plan: BuildPlan, keys: KeyQueue, _ resumption: Resumption, hash: RowHash,
+        snapshot: SourceSnapshot, login: LoadingRole
     ) throws -> [PostgresTableCopy] {
         let tables = catalog.byOid
-        let state = LoadState(plan: plan, missing: resumption.missing)
+        let state = LoadState(plan: plan, missing: resumption.missing, order: BuildOrder.ranks(catalog))
         var jobs: [(priority: Int64, job: Job)] = []
         let first = Int64(1) << 60
         for table in catalog.tables {
@@ -131,6 +134,14 @@ struct CopyTask: Sendable {
                 case .close(let oid):
                     for statement in plan.closing[oid] ?? [] { try Build.run(target, statement) }
                     if let table = tables[oid], table.holdsRows { try target.analyze(table.quoted) }
+                    for key in keys.closed(oid) { pool.add(.key(key), priority: first / 4) }
+                case .key(let key):
+                    let statements = BuildPlan.statements([key])
+                    for statement in statements.add + statements.validate {
+                        progress(MoveProgress(subject: statement.name, phase: "constraints"))
+                        try Build.run(target, statement)
+                    }
+                    for key in keys.done(key) { pool.add(.key(key), priority: first / 4) }
                 }
             }
         }
@@ -138,11 +149,13 @@ struct CopyTask: Sendable {
     }
 
     private func build(
-        _ catalog: PGCatalog, plan: BuildPlan, builder: SchemaBuilder, login: LoadingRole, loader: PGConnection
+        _ catalog: PGCatalog, plan: BuildPlan, keys: [BuildPlan.ForeignKey], builder: SchemaBuilder,
+        login: LoadingRole, loader: PGConnection
     ) throws {
         progress(MoveProgress(subject: "", phase: "constraints"))
-        for statement in plan.attachments + plan.foreignKeys { try Build.run(loader, statement) }
-        try Build.parallel(plan.validations, sides: sides, login: login, isCancelled: isCancelled)
+        let keys = BuildPlan.statements(keys)
+        for statement in plan.attachments + keys.add { try Build.run(loader, statement) }
+        try Build.parallel(keys.validate, sides: sides, login: login, isCancelled: isCancelled)
         try builder.createLate(loader)
         try Build.refresh(catalog, loader)
         try Build.parallel(plan.viewIndexes, sides: sides, login: login, isCancelled: isCancelled)
@@ -157,9 +170,11 @@ final class LoadState: @unchecked Sendable {
     private var left: [Int64: Int]
     private var missing: [Int64: Int]
     private var finished: [Int64: PostgresTableCopy] = [:]
+    private let order: [Int64: Int64]
 
-    init(plan: BuildPlan, missing: [Int64: [TableRange]] = [:]) {
+    init(plan: BuildPlan, missing: [Int64: [TableRange]] = [:], order: [Int64: Int64] = [:]) {
         self.plan = plan
+        self.order = order
         self.missing = missing.mapValues(\.count)
         left = plan.indexes.mapValues(\.count)
     }
@@ -168,7 +183,8 @@ final class LoadState: @unchecked Sendable {
     func afterLoad(_ oid: Int64) -> [(priority: Int64, job: CopyTask.Job)] {
         let indexes = plan.indexes[oid] ?? []
         if indexes.isEmpty { return [(Int64(1) << 59, .close(oid))] }
-        return indexes.map { ($0.weight, .index(oid, $0)) }
+        let base = (order[oid] ?? 0) << 40
+        return indexes.map { (base + min($0.weight, 1 << 40 - 1), .index(oid, $0)) }
     }
 
     /// True when it was the table's last index.

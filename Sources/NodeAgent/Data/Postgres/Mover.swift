@@ -51,7 +51,10 @@ package enum PostgresMover {
         case .finish:
             try FollowEnd.quietly(sides)
             let admin = try sides.admin()
-            if try Ledger.exists(admin), try Ledger.value(admin, "back") != nil { try ReverseEnd(sides: sides).run() }
+            if try Ledger.exists(admin) {
+                if try Ledger.value(admin, "back") != nil { try ReverseEnd(sides: sides).run() }
+                try Autovacuum.resume(admin)
+            }
             try LoadingRole.drop(admin)
             try admin.script("SET client_min_messages = error; DROP SCHEMA IF EXISTS bascule CASCADE")
             return .finished

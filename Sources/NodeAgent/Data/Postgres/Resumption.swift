@@ -66,8 +66,8 @@ struct Resumption {
             if isFinal { missing[table.oid] = [.whole] }
             changed.append((table, stale))
         }
-        guard !changed.isEmpty else { return }
-        try ForeignKeys.drop(catalog, of: changed.map(\.table), loader)
+        // A key that was checked before these rows come must be checked again.
+        try ForeignKeys.drop(catalog, of: tables.filter { !isDone($0) } + changed.map(\.table), loader)
         for (table, stale) in changed where missing[table.oid] != [.whole] { try remove(stale, of: table, loader) }
     }
 

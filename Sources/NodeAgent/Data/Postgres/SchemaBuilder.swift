@@ -38,6 +38,7 @@ struct SchemaBuilder {
     func createEarly(_ loader: PGConnection, digest: String) throws {
         try loader.transaction {
             for object in catalog.early { try run(loader, object) }
+            try Autovacuum.pause(catalog.loadable, loader)
             try Ledger.set(loader, "schema", digest)
         }
     }
@@ -55,6 +56,7 @@ struct SchemaBuilder {
     func createFinals(_ loader: PGConnection) throws {
         if try Ledger.value(loader, "finals") == nil {
             try loader.transaction {
+                try Autovacuum.resume(loader)
                 for object in catalog.finals {
                     for statement in object.sql { try run(loader, statement, "making \(object.name)", object.name) }
                 }

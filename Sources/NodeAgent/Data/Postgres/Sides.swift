@@ -50,7 +50,7 @@ struct Sides: Sendable {
                 ("default_transaction_read_only", "off"),
                 ("maintenance_work_mem", "\(LoadMemory.maintenance(parallelism: move.parallelism))MB"),
                 ("session_replication_role", "replica"), ("default_tablespace", ""),
-            ]
+            ] + login.sparing
         let connection = try login.connect(move: move, settings: settings)
         do { try connection.query("SET ROLE \(PGQuote.identifier(move.owner))") } catch {
             throw error.basculeError("acting as the owner", at: .thing(connection.place))
@@ -65,6 +65,8 @@ struct LoadingRole: Sendable {
     let password: Secret
     /// The socket's directory, or the loopback address where the socket wants peer authentication.
     let host: String
+    /// Settings that keep the server from writing more than it must.
+    var sparing: [(String, String)] = []
 
     /// Makes the role or renews its password, and finds out how it can log in.
     static func prepare(_ sides: Sides, admin: PGConnection) throws -> LoadingRole {
@@ -74,7 +76,9 @@ struct LoadingRole: Sendable {
         let hex = (0..<4).map { _ in String(generator.next() as UInt64, radix: 36) }.joined()
         let role = PGQuote.identifier(name)
         try claim(admin, loader: name)
+        let sparing: [(String, String)]
         do {
+            sparing = try self.sparing(admin)
             // The password must not reach the server's log.
             try admin.script("SET log_statement = 'none'; SET log_min_duration_statement = -1")
             try admin.script("SET password_encryption = 'scram-sha-256'")
@@ -87,14 +91,27 @@ struct LoadingRole: Sendable {
                 PASSWORD \(PGQuote.literal(hex))
                 """)
             try admin.query("GRANT \(PGQuote.identifier(move.owner)) TO \(role)")
-            try admin.query("GRANT SET ON PARAMETER session_replication_role TO \(role)")
+            let parameters = ["session_replication_role"] + sparing.map(\.0)
+            try admin.query("GRANT SET ON PARAMETER \(parameters.joined(separator: ", ")) TO \(role)")
             try admin.query("GRANT CONNECT ON DATABASE \(PGQuote.identifier(move.targetDatabase)) TO \(role)")
         } catch {
             throw error.basculeError(
                 "making the loading role", at: .thing(admin.place),
                 hint: error.state == "42704" ? "The owner role \(move.owner) must exist before the move." : nil)
         }
-        return try reachable(name: name, password: Secret(hex), move: move)
+        var login = try reachable(name: name, password: Secret(hex), move: move)
+        login.sparing = sparing
+        return login
+    }
+
+    /// New files of WAL are not written with zeros before they are written with WAL: a load fills gigabytes of them, once.
+    /// Pages of new indexes go there compressed, where the server can, unless it is told how already.
+    private static func sparing(_ admin: PGConnection) throws(PGError) -> [(String, String)] {
+        let canCompress = try admin.query(
+            """
+            SELECT FROM pg_settings WHERE name = 'wal_compression' AND setting = 'off' AND 'lz4' = ANY (enumvals)
+            """)
+        return [("wal_init_zero", "off")] + (canCompress.isEmpty ? [] : [("wal_compression", "lz4")])
     }
 
     /// One mover a database at a time; what a killed one left running at the server is ended and waited for, because
