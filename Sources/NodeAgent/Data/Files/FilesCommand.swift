@@ -54,19 +54,19 @@ struct FilesCommand {
         return Ending(status: signal == 0 ? (status >> 8) & 0xff : 128 + signal, complaint: complaint)
     }
 
-    /// Asks first: rsync then keeps the half of a file that it has. What does not end within 3 s is killed.
+    /// Asks first: rsync then keeps the half of a file that it has. What does not end within 5 s is killed.
     private static func stop(_ process: pid_t) {
         var status: Int32 = 0
+        var isOver = false
         kill(-process, SIGTERM)
-        for _ in 0..<60 {
-            if waitpid(process, &status, WNOHANG) != 0 {
-                kill(-process, SIGKILL)
-                return
-            }
+        for _ in 0..<100 {
+            isOver = isOver || waitpid(process, &status, WNOHANG) != 0
+            // Of rsync's processes not the first one writes: the half of a file is put away after that one has ended.
+            if isOver, kill(-process, 0) != 0 { return }
             Monotonic.sleep(.milliseconds(50))
         }
         kill(-process, SIGKILL)
-        while waitpid(process, &status, 0) < 0, errno == EINTR {}
+        while !isOver, waitpid(process, &status, 0) < 0, errno == EINTR {}
     }
 
     private func spawn(output: Pipe, errors: Pipe) throws -> pid_t {
