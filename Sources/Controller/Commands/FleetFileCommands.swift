@@ -24,16 +24,21 @@ struct ValidateCommand: ParsableCommand {
             try show(parsed.warnings)
             if !output.json {
                 let fleet = parsed.fleet
-                Terminal.say(
-                    "\(path) is valid: \(fleet.nodes.count) nodes, \(fleet.apps.count) apps, \(fleet.resources.count) resources of its own\(fleet.migration == nil ? "" : ", a migration")"
-                )
+                let parts = [
+                    Self.counted(fleet.nodes.count, "node"), Self.counted(fleet.apps.count, "app"),
+                    Self.counted(fleet.resources.count, "resource") + " of its own",
+                ]
+                let migration = fleet.migration == nil ? "" : ", a migration"
+                Terminal.say("\(path) is valid: \(parts.joined(separator: ", "))\(migration)")
             }
         } catch let errors as FleetErrors {
             try show(errors.warnings + errors.errors)
-            if !output.json { Terminal.error("\(errors.errors.count) mistakes in \(path)") }
+            if !output.json { Terminal.error("\(Self.counted(errors.errors.count, "mistake")) in \(path)") }
             throw ExitStatus(code: 1)
         }
     }
+
+    private static func counted(_ count: Int, _ word: String) -> String { "\(count) \(word)\(count == 1 ? "" : "s")" }
 
     private func show(_ diagnostics: [FleetDiagnostic]) throws {
         for diagnostic in diagnostics {
