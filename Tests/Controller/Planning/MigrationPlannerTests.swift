@@ -213,6 +213,22 @@ import Testing
         #expect(released)
     }
 
+    /// Their fences lock accounts of one name, which may be on one server.
+    @Test func mySQLFencesAreTakenOneAfterTheOther() throws {
+        let postgres = "database: {postgres: !secret SOURCE_DATABASE_URL, into: shop, schemas: [public, audit]}"
+        let two = """
+            legacy: {mysql: !secret SOURCE_DATABASE_URL, into: shop}
+                older: {mysql: !secret SOURCE_MYSQL_URL, into: shop}
+            """
+        let steps = try Example.plan(replacing: [postgres: two]).steps
+        func requires(_ name: String) -> [StepID] {
+            steps.first { $0.id.rawValue == "migration/freeze/\(name)" }?.requires ?? []
+        }
+        let proofs: Set<StepID> = ["migration/freeze/legacy-proof", "migration/freeze/older-proof"]
+        let waiting = [requires("legacy-fence"), requires("older-fence")].map { !proofs.isDisjoint(with: $0) }
+        #expect(Set(waiting) == [true, false], "\(requires("legacy-fence")) \(requires("older-fence"))")
+    }
+
     /// What tidies up logs in once more.
     @Test func credentialsArePurgedAfterTheLastUseOfThem() throws {
         let finish = try Example.plan().steps.filter { $0.phase == .finish }

@@ -17,6 +17,9 @@ extension MySQLToPostgres {
                 CREATE VIEW shown AS SELECT id, email FROM people;
                 CREATE TRIGGER told BEFORE INSERT ON isam FOR EACH ROW SET NEW.id = NEW.id;
                 CREATE FUNCTION one() RETURNS INT DETERMINISTIC RETURN 1;
+                CREATE TABLE versioned (id INT PRIMARY KEY, v INT) WITH SYSTEM VERSIONING;
+                INSERT INTO versioned VALUES (1, 1), (2, 2);
+                UPDATE versioned SET v = 3 WHERE id = 1;
 
                 """)
             let folder = URL.temporaryDirectory.appending(path: "bascule-kept-\(getpid())-my").path
@@ -32,14 +35,16 @@ extension MySQLToPostgres {
                 "mariadb --no-defaults -uroot --socket='\(crossing.source.socket)' kept_again < '\(folder)/dump.sql'"
             #expect(try FilesCommand(program: "sh", arguments: ["-c", restore]).run { _ in }.status == 0)
             let tables = try root.query(
-                "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'kept' AND TABLE_TYPE = 'BASE TABLE'"
+                "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'kept' AND TABLE_TYPE <> 'VIEW'"
             ).compactMap { $0[0] }
             #expect(tables.count == Int(report.count))
-            for table in tables {
+            // Of a versioned table the times belong to the sum.
+            for table in tables where table != "versioned" {
                 let sums = try ["kept", "kept_again"].map { try root.query("CHECKSUM TABLE \($0).`\(table)`")[0][1] }
                 #expect(sums[0] == sums[1] && sums[0] != nil, "\(table): \(sums)")
             }
             #expect(try root.query("SELECT kept_again.one(), COUNT(*) > 0 FROM kept_again.shown") == [["1", "1"]])
+            #expect(try root.query("SELECT id, v FROM kept_again.versioned ORDER BY id") == [["1", "3"], ["2", "2"]])
             let triggers = "SELECT COUNT(*) FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = 'kept_again'"
             #expect(try root.query(triggers) != [["0"]])
             try root.query("DROP DATABASE kept_again")
