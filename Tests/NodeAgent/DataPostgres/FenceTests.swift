@@ -124,6 +124,8 @@ extension AgainstServers {
             try owner.script("CREATE TABLE late (id serial, a int); GRANT DELETE ON late TO reader WITH GRANT OPTION")
             let admin = try pair.source.connect("fencelate")
             try admin.script("SET ROLE reader; GRANT DELETE ON late TO app")
+            // On what was there already, too.
+            try admin.script("RESET ROLE; GRANT INSERT ON carts TO app WITH GRANT OPTION")
             let before = try rights(pair)
             for _ in 0..<2 { _ = try acquire(pair, fence) }
             #expect(Self.failure { try owner.query("INSERT INTO late (a) VALUES (1)") }?.state == "42501")
@@ -134,6 +136,27 @@ extension AgainstServers {
             let after = try rights(pair)
             #expect(Set(after) == Set(before), "\(Set(after).symmetricDifference(before))")
             try owner.query("INSERT INTO late (a) VALUES (1)")
+        }
+
+        /// What could not be given back is not taken: rights on columns, and all where the source keeps nothing for us.
+        @Test(arguments: [
+            ("postgres", "GRANT INSERT (n) ON carts TO app"),
+            ("seller", "CREATE TABLE late (a int); GRANT INSERT ON late TO app"),
+        ])
+        func whatCannotBeKeptIsNotTaken(login: String, late: String) throws {
+            let pair = try Pair("unkept\(login)", Self.shop)
+            let admin = try pair.source.connect(pair.name)
+            try admin.query("ALTER DATABASE unkept\(login) OWNER TO seller")
+            guard case .captured(let fence) = try pair.run(.fenceCapture(pair.move), as: login) else {
+                throw Unexpected()
+            }
+            try admin.script("SET ROLE seller; \(late)")
+            let before = try rights(pair)
+            let failure = #expect(throws: BasculeError.self) {
+                try pair.run(.fenceAcquire(pair.move, fence), as: login)
+            }
+            #expect(failure?.code == .fenceFailed && failure?.hint?.contains("Run again") == true, "\(failure as Any)")
+            #expect(try rights(pair) == before)
         }
 
         /// What is kept at the source could be written by the database's owner.

@@ -111,6 +111,53 @@ extension AgainstServers {
             #expect("\(failure as Any)".contains("23503"), "\(failure as Any)")
         }
 
+        /// Keys that lead from and to a table with partitions of partitions are checked again when a leaf has changed.
+        @Test func aLeafOfTwoLevelsThatChangedIsCopiedAgain() throws {
+            let pair = try Pair(
+                "levels",
+                """
+                CREATE TABLE places (id int PRIMARY KEY); INSERT INTO places SELECT generate_series(1, 10);
+                CREATE TABLE visits (id int, day int, place int REFERENCES places, PRIMARY KEY (id, day))
+                    PARTITION BY RANGE (day);
+                CREATE TABLE visits_1 PARTITION OF visits FOR VALUES FROM (0) TO (10) PARTITION BY LIST (day);
+                CREATE TABLE visits_1_1 PARTITION OF visits_1 FOR VALUES IN (1);
+                INSERT INTO visits SELECT i, 1, i % 10 + 1 FROM generate_series(1, 500) i;
+                CREATE TABLE notes (id int, day int, t text, FOREIGN KEY (id, day) REFERENCES visits);
+                INSERT INTO notes SELECT i, 1, 'n' FROM generate_series(1, 50) i;
+                """)
+            // After the keys, before the end.
+            try cut(pair) { $0.phase == "digest" }
+            try pair.source.connect("levels").script("UPDATE visits SET place = 3 WHERE id = 77")
+            _ = try pair.copy()
+            let verification = try pair.verify()
+            #expect(verification.isEqual, "\(verification)")
+            let keys = try pair.target.connect("levels").query(
+                "SELECT count(*), bool_and(convalidated) FROM pg_constraint WHERE contype = 'f' AND conparentid = 0")
+            #expect(keys.rows.first ?? [] == ["2", "t"])
+        }
+
+        /// The owner, as whom the app runs, may write in the ledger; a superuser tidies up after it.
+        @Test func nothingOfTheLedgerReachesASuperusersStatement() throws {
+            let pair = try shop("ledger")
+            _ = try pair.copy()
+            let owner = try pair.target.connect("ledger")
+            try owner.script(
+                """
+                SET ROLE \(PGQuote.identifier(pair.move.owner));
+                CREATE FUNCTION public.evil(int) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN RAISE 'ran'; END $$;
+                CREATE TABLE public.x (a int); INSERT INTO public.x VALUES (1);
+                ALTER TABLE public.x ADD CONSTRAINT c CHECK (public.evil(a)) NOT VALID;
+                CREATE TABLE public."x/**/validate/**/constraint/**/c--" (a int);
+                INSERT INTO bascule.move VALUES ('unattended', '{public.x/**/validate/**/constraint/**/c--}'),
+                    ('back.full', '{public.x/**/validate/**/constraint/**/c--}'), ('back', 'x');
+                """)
+            _ = try pair.run(.finish(pair.move))
+            let broken = try shop("broken")
+            _ = try broken.copy()
+            try broken.target.connect("broken").query("INSERT INTO bascule.move VALUES ('unattended', '{no list')")
+            _ = try broken.run(.finish(broken.move))
+        }
+
         /// Autovacuum leaves the tables alone until they are complete, and does as the source says afterwards.
         @Test func autovacuumWaitsForTheEndOfTheCopy() throws {
             let pair = try shop("vacuum")

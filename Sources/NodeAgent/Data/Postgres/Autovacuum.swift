@@ -15,13 +15,9 @@ enum Autovacuum {
 
     /// At the end, or when the move is given up.
     static func resume(_ connection: PGConnection) throws {
-        let names = try connection.query(
-            """
-            SELECT name FROM bascule.move, unnest(value::text[]) name
-            WHERE key = $1 AND to_regclass(name) IS NOT NULL
-            """, [key]
-        ).rows.compactMap { $0[0] }
-        for name in names { try connection.query("ALTER TABLE \(name) RESET (autovacuum_enabled)") }
+        for name in try Ledger.tables(connection, key) {
+            try connection.query("ALTER TABLE \(name) RESET (autovacuum_enabled)")
+        }
         try connection.query("DELETE FROM bascule.move WHERE key = $1", [key])
     }
 }

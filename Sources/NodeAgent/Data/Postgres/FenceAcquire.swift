@@ -57,9 +57,7 @@ struct FenceAcquire {
         }
         let present = try FenceRights(source: source).read().filter { !$0.rights.isEmpty }
         // What was created since the capture is fenced too; its rights are kept at the source, with the marker.
-        try attempt(source, "what was created since the capture", &findings) {
-            try FenceLate.keep(present, fence, source)
-        }
+        try FenceLate.keep(present, fence, source)
         // In one round trip, since customers wait; one by one where something is beyond our rights, to name it.
         let all = present.flatMap(\.revocations).joined(separator: ";\n")
         if try source.attempt({ try source.script(all) }) != nil {

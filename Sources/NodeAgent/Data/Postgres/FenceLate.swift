@@ -1,7 +1,7 @@
 import BasculeModel
 import BasculePostgres
 
-/// The rights on what was created between the capture and the fence. The controller's record does not have them: they
+/// The rights that were granted between the capture and the fence, mostly on what was created. The controller's record does not have them: they
 /// are kept at the source itself, committed with what takes them.
 enum FenceLate {
     static let setting = "bascule.fence_late"
@@ -11,23 +11,36 @@ enum FenceLate {
     /// A right in words: kind and name of the object, its owner, grantee, grantor, privilege, `t` where grantable.
     private static let length = 7
 
-    /// In the fence's transaction. A fence that is taken again adds to what it kept the first time.
+    /// In the fence's transaction. A fence that is taken again adds to what it kept the first time. Throws where the
+    /// source cannot keep it: what nobody could give back must not be taken.
     static func keep(_ present: [PostgresFencedObject], _ fence: PostgresFence, _ source: PGConnection) throws {
-        var known: Set<[String]> = []
-        for object in fence.objects { known.insert(object.identity) }
+        let captured = Dictionary(fence.objects.map { ($0.identity, $0.rights) }, uniquingKeysWith: { one, _ in one })
         var words: [String] = []
-        for object in present where !known.contains(object.identity) && kinds.contains(object.kind) {
-            for right in object.rights {
+        for object in present {
+            let late = Set(object.rights).subtracting(captured[object.identity] ?? [])
+            guard kinds.contains(object.kind) || late.isEmpty else { throw refusal(object, "") }
+            for right in late {
                 words += [
                     object.kind.rawValue, object.name, object.owner, right.grantee, right.grantor, right.privilege,
                     right.grantable ? "t" : "",
                 ]
             }
         }
-        guard !words.isEmpty else { return }
-        words += try self.words(source)
-        let value = PGQuote.literal(PGQuote.array(words))
-        try source.query("ALTER DATABASE \(PGQuote.identifier(fence.database)) SET \(setting) = \(value)")
+        guard let first = present.first(where: { words.starts(with: [$0.kind.rawValue, $0.name]) }) else { return }
+        do {
+            words += try self.words(source)
+            let value = PGQuote.literal(PGQuote.array(words))
+            try source.query("ALTER DATABASE \(PGQuote.identifier(fence.database)) SET \(setting) = \(value)")
+        } catch let error as PGError where !error.isConnection {
+            throw refusal(first, error.message)
+        }
+    }
+
+    private static func refusal(_ object: PostgresFencedObject, _ why: String) -> BasculeError {
+        BasculeError(
+            .fenceFailed, "Rights were granted since they were noted, and could not be given back",
+            at: .thing(object.word), cause: why.isEmpty ? nil : why,
+            hint: "Nothing was fenced. Run again: they are noted with the others then.")
     }
 
     /// What the fence kept. The database's owner could have written it, too: it names objects that the catalog knows

@@ -15,7 +15,14 @@ struct FenceRelease {
                     .fenceFailed, "The source is fenced by somebody else", at: .thing(source.place),
                     cause: "fence \(other)", hint: "Release that fence with its own captured rights.")
             }
-            let objects = try fence.objects + FenceLate.read(source)
+            var objects = fence.objects
+            for late in try FenceLate.read(source) {
+                if let index = objects.firstIndex(where: { $0.identity == late.identity }) {
+                    objects[index].rights = Set(objects[index].rights + late.rights).sorted()
+                } else {
+                    objects.append(late)
+                }
+            }
             let kept = try source.transaction { try restore(source, objects) }
             let findings = try kept + compare(source, objects)
             return PostgresFenceReport(

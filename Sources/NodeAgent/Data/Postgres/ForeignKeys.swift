@@ -5,14 +5,19 @@ import BasculePostgres
 enum ForeignKeys {
     /// Sets aside those that lead from or to one of the tables; `BuildPlan` makes them again, and validates them.
     static func drop(_ catalog: PGCatalog, of changed: [PGTable], _ loader: PGConnection) throws {
-        let numbers = Set(changed.map(\.oid))
         let existing = try ExistingObjects(loader)
-        let partitions = catalog.tables.filter { $0.partitionBound != nil && numbers.contains($0.oid) }
-        // A key of a partitioned table binds its partitions without being listed for them.
-        let parents = Set(partitions.flatMap(\.parents))
-        let roots = Set(catalog.tables.filter { parents.contains($0.quoted) }.map(\.oid))
+        var touched = Set(changed.map(\.oid))
+        // A key of a partitioned table binds its partitions, on all levels, without being listed for them.
+        var parents: Set<String> = []
+        for table in changed where table.partitionBound != nil { parents.formUnion(table.parents) }
+        while !parents.isEmpty {
+            var next: Set<String> = []
+            for table in catalog.tables where parents.contains(table.quoted) && touched.insert(table.oid).inserted {
+                if table.partitionBound != nil { next.formUnion(table.parents) }
+            }
+            parents = next
+        }
         for key in catalog.constraints where key.type == "f" {
-            let touched = numbers.union(roots)
             guard touched.contains(key.table) || touched.contains(key.foreignTable) else { continue }
             let name = PGQuote.identifier(key.name)
             guard existing.constraints["\(key.tableName).\(name)"] != nil else { continue }

@@ -1,8 +1,8 @@
 /// Hands out the foreign keys that can be made and checked while other tables are still being built.
 ///
 /// A check locks its table against builds and against other checks (SHARE UPDATE EXCLUSIVE), and making a key locks both
-/// of its tables for a moment (SHARE ROW EXCLUSIVE): a key waits until both are built and neither is being checked, so
-/// that no thread waits for the lock of another.
+/// of its tables for a moment (SHARE ROW EXCLUSIVE): a key waits until both are built and neither is being checked. So
+/// no thread waits for the lock of another for long, and none for one that waits for it.
 final class KeyQueue: @unchecked Sendable {
     private let lock = MoveLock()
     private var waiting: [BuildPlan.ForeignKey]

@@ -33,6 +33,30 @@ struct Ledger {
             [key, value])
     }
 
+    /// The tables that a list in the ledger names, quoted. The owner may write in the ledger, and a superuser reads it:
+    /// what it names is looked for in the catalog, and nothing of it reaches a statement.
+    static func tables(_ connection: PGConnection, _ key: String) throws -> [String] {
+        guard let list = try value(connection, key) else { return [] }
+        var named: Set<String> = []
+        do {
+            for row in try connection.query("SELECT unnest($1::text[])", [list]).rows { named.insert(row[0] ?? "") }
+        } catch {
+            guard !error.isConnection else { throw error }
+            return []
+        }
+        var found: [String] = []
+        for row in try connection.query(
+            """
+            SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE c.relkind IN ('r', 'p') AND c.oid >= 16384
+            """
+        ).rows {
+            let name = PGQuote.identifier(row[0] ?? "", row[1] ?? "")
+            if named.contains(name) { found.append(name) }
+        }
+        return found
+    }
+
     /// A part of a table that is at the target.
     struct Range: Sendable {
         var range: TableRange

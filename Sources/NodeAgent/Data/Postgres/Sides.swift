@@ -92,7 +92,7 @@ struct LoadingRole: Sendable {
                 """)
             try admin.query("GRANT \(PGQuote.identifier(move.owner)) TO \(role)")
             let parameters = ["session_replication_role"] + sparing.map(\.0)
-            try admin.query("GRANT SET ON PARAMETER \(parameters.joined(separator: ", ")) TO \(role)")
+            try grantSetting(parameters.joined(separator: ", "), to: role, admin)
             try admin.query("GRANT CONNECT ON DATABASE \(PGQuote.identifier(move.targetDatabase)) TO \(role)")
         } catch {
             throw error.basculeError(
@@ -102,6 +102,17 @@ struct LoadingRole: Sendable {
         var login = try reachable(name: name, password: Secret(hex), move: move)
         login.sparing = sparing
         return login
+    }
+
+    /// Parameters' rights are the server's: another database's move may write them in the same moment.
+    private static func grantSetting(_ parameters: String, to role: String, _ admin: PGConnection) throws(PGError) {
+        for attempt in 1... {
+            do { return _ = try admin.query("GRANT SET ON PARAMETER \(parameters) TO \(role)") } catch {
+                // tuple concurrently updated
+                guard error.state == "XX000", attempt < 10 else { throw error }
+                usleep(20_000)
+            }
+        }
     }
 
     /// New files of WAL are not written with zeros before they are written with WAL: a load fills gigabytes of them, once.

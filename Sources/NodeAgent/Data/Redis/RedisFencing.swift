@@ -52,18 +52,17 @@ struct RedisFencing {
         switch fence {
         case .users(let users):
             let connection = try session.fenceConnection()
+            for user in users {
+                guard let proof = try tryToRun(as: user.name, [["SET", probeKey, "1"]], connection) else { continue }
+                report.fenceProofs.append(proof)
+            }
             // Made since: its rights were not captured, could not be given back, and are therefore not taken.
-            let late = try writers(connection)?.filter { writer in !users.contains { $0.name == writer.name } } ?? []
-            for (index, user) in (users + late).enumerated() {
-                let command = RedisCommand("ACL", "DRYRUN", user.name).with(words: "SET", probeKey, "1")
-                let reply = try connection.answer(of: command)
-                let isLate = index >= users.count
-                // Redis before 7.0 has no dry run; the app's own login is tried below in any case.
-                if let text = reply.refusalText, text.lowercased().contains("unknown"), !isLate { continue }
-                let text = reply.refusalText ?? reply.text ?? ""
-                let refused = text != "OK" && text.contains("permission")
-                let answer = printable(text.utf8) + (isLate ? "; this login was made after the rights were noted" : "")
-                report.fenceProofs.append(RedisFenceProof(writer: user.name, refused: refused, answer: answer))
+            for late in try writers(connection) ?? [] where !users.contains(where: { $0.name == late.name }) {
+                var proof =
+                    try tryToRun(as: late.name, Self.writes.map { [$0[0], probeKey] + $0[1...] }, connection)
+                    ?? RedisFenceProof(writer: late.name, refused: false, answer: "it may be a writer")
+                proof.answer += "; this login was made after the rights were noted"
+                report.fenceProofs.append(proof)
             }
             report.fenceProofs.append(try tryToWrite())
         case .pause: report.fenceProofs.append(try tryToWrite())
@@ -94,6 +93,30 @@ struct RedisFencing {
     }
 
     // MARK: parts
+
+    /// One write for each type of value, without its key.
+    private static let writes = [
+        ["SET", "1"], ["DEL"], ["EXPIRE", "1"], ["HSET", "f", "1"], ["LPUSH", "1"], ["SADD", "1"],
+        ["ZADD", "1", "m"], ["XADD", "*", "f", "1"], ["PFADD", "1"], ["SETBIT", "0", "1"],
+    ]
+
+    /// Whether a login may run none of these commands; nil where the server has no dry run (before 7.0; the app's own
+    /// login is tried in any case). A key that it may not touch proves nothing: it may write others.
+    private func tryToRun(
+        as name: String, _ commands: [[String]], _ connection: RedisConnection
+    ) throws -> RedisFenceProof? {
+        var answer = ""
+        for words in commands {
+            let command = RedisCommand("ACL", "DRYRUN", name).with(all: words.map { Array($0.utf8) })
+            let reply = try connection.answer(of: command)
+            if let text = reply.refusalText, text.lowercased().contains("unknown") { return nil }
+            answer = reply.refusalText ?? reply.text ?? ""
+            guard answer.contains("permissions to run") else {
+                return RedisFenceProof(writer: name, refused: false, answer: printable(answer.utf8))
+            }
+        }
+        return RedisFenceProof(writer: name, refused: true, answer: printable(answer.utf8))
+    }
 
     private let probeKey = String(decoding: RedisInternal.prefix, as: UTF8.self) + "write-probe"
 

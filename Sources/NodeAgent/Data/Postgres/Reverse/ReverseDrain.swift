@@ -80,11 +80,8 @@ struct ReverseEnd {
             try slots.drop(names.back)
             try slots.dropPublication(names.back)
             if try Ledger.exists(admin) {
-                let full = try Ledger.value(admin, "back.full") ?? "{}"
-                for row in try admin.query(
-                    "SELECT n FROM unnest($1::text[]) n WHERE to_regclass(n) IS NOT NULL", [full]
-                ).rows {
-                    try admin.query("ALTER TABLE \(row[0] ?? "") REPLICA IDENTITY DEFAULT")
+                for name in try Ledger.tables(admin, "back.full") {
+                    try admin.query("ALTER TABLE \(name) REPLICA IDENTITY DEFAULT")
                 }
                 try admin.script("SET client_min_messages = error; DROP TABLE IF EXISTS bascule.pushed")
                 try admin.query("DELETE FROM bascule.move WHERE key IN ('back', 'back.full')")
