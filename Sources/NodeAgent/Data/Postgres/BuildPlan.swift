@@ -32,6 +32,7 @@ struct BuildPlan: Sendable {
     var closing: [Int64: [Statement]] = [:]
     /// Parts attached to partitioned indexes, after all tables.
     var attachments: [Statement] = []
+    /// What is left to be done of foreign keys.
     var keys: [ForeignKey] = []
     /// Foreign keys, quick and not validated, one after the other.
     var foreignKeys: [Statement] { Self.statements(keys).add }

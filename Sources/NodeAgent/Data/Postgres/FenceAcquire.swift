@@ -56,7 +56,7 @@ struct FenceAcquire {
             try source.query("ALTER DATABASE \(database) SET \(FenceCapture.marker) = \(PGQuote.literal(fence.id))")
         }
         let present = try FenceRights(source: source).read().filter { !$0.rights.isEmpty }
-        // What was created since the capture is fenced too; its rights are kept at the source, with the marker.
+        // What was granted since the capture is taken too, and kept at the source, with the marker.
         try FenceLate.keep(present, fence, source)
         // In one round trip, since customers wait; one by one where something is beyond our rights, to name it.
         let all = present.flatMap(\.revocations).joined(separator: ";\n")

@@ -1,8 +1,8 @@
 import BasculeModel
 import BasculePostgres
 
-/// The rights that were granted between the capture and the fence, mostly on what was created. The controller's record does not have them: they
-/// are kept at the source itself, committed with what takes them.
+/// The rights that were granted between the capture and the fence, mostly on what was created. The controller's record
+/// does not have them: they are kept at the source itself, committed with what takes them.
 enum FenceLate {
     static let setting = "bascule.fence_late"
     /// What has a name of its own in the catalog, whatever rights are left on it.
@@ -43,8 +43,8 @@ enum FenceLate {
             hint: "Nothing was fenced. Run again: they are noted with the others then.")
     }
 
-    /// What the fence kept. The database's owner could have written it, too: it names objects that the catalog knows
-    /// by these names, and rights of the kind that a fence takes, or it is left alone.
+    /// What the fence kept. Whoever was given the right to set it could have written it, too: it names objects that the
+    /// catalog knows by these names, and rights of the kind that a fence takes, or it is left alone.
     static func read(_ source: PGConnection) throws -> [PostgresFencedObject] {
         let words = try self.words(source)
         guard !words.isEmpty else { return [] }
